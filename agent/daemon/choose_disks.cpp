@@ -1,0 +1,73 @@
+#include "agent/daemon/choose_disks.hpp"
+
+#include "cleanup/erase_zero.hpp"
+#include "dmcrypt/disk_rules.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace scratchd {
+namespace {
+
+adoption parse_adoption(std::string const& word) {
+    if (word == "temporary") return adoption::temporary;
+    return word == "erase" ? adoption::erase : adoption::blank;
+}
+
+std::optional<refusal> refuse(disk_facts const& disk, scratch_config const& wanted, disk_ledger const& ledger) {
+    if (auto const no = refuse_use(disk)) return no;
+    if (ledger.contains(disk.identity())) return std::nullopt;
+    return refuse_adoption(disk, parse_adoption(wanted.adopt));
+}
+
+result<> adopt(disk_facts const& disk, disk_ledger& ledger) {
+    if (ledger.contains(disk.identity())) return {};
+    // Entered first: an erase that is cut short left a disk that is ours to finish, with its past on record.
+    SCRATCHD_CHECK(ledger.enrol(disk.identity(), disk.blank ? "blank" : "previously_plaintext"));
+    return disk.blank ? result<>{} : erase_zero(disk.device, disk.number);
+}
+
+}  // namespace
+
+result<chosen_disks> choose_disks(scratch_config const& wanted, disk_ledger& ledger) {
+    SCRATCHD_TRY(auto const names, expand_disk_names(wanted.disks));
+    chosen_disks chosen;
+    for (auto const& name : names) {
+        SCRATCHD_TRY(auto disk, examine_disk(name, true));
+        if (auto const no = refuse(disk, wanted, ledger)) return fail(no->code, no->why);
+        if (std::ranges::find(chosen.disks, disk.number, &disk_facts::number) != chosen.disks.end()) continue;
+        chosen.disks.push_back(std::move(disk));
+    }
+    for (auto const& disk : chosen.disks) {
+        SCRATCHD_CHECK(adopt(disk, ledger));
+        chosen.recorded.push_back({disk.name, disk.model, disk.serial, disk.size_bytes, ledger.provenance(disk.identity())});
+    }
+    return chosen;
+}
+
+result<std::vector<judged_disk>> judge_all_disks(scratch_config const& wanted, disk_ledger const& ledger) {
+    auto const names = expand_disk_names(wanted.disks);
+    std::vector<judged_disk> all;
+    std::error_code ec;
+    for (auto it = std::filesystem::directory_iterator("/sys/block", ec); !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
+        auto const kernel_name = it->path().filename().string();
+        if (kernel_name.starts_with("ram") || kernel_name.starts_with("dm-") || kernel_name.starts_with("zram")) continue;
+        auto examined = examine_disk("/dev/" + kernel_name, false);
+        if (!examined || examined->size_bytes == 0) continue;
+        judged_disk one{*std::move(examined), false, "not named in [scratch] disks"};
+        for (auto const& name : names ? *names : std::vector<std::string>{}) {
+            auto named = examine_disk(name, true);
+            if (!named || named->number != one.facts.number) continue;
+            one.facts = *std::move(named);
+            auto const no = refuse(one.facts, wanted, ledger);
+            one.chosen = !no;
+            one.why = no ? fmt::format("{} {}", code_text(no->code), no->why) : "named in [scratch] disks";
+        }
+        all.push_back(std::move(one));
+    }
+    std::ranges::sort(all, {}, [](auto const& d) { return d.facts.device; });
+    return all;
+}
+
+}  // namespace scratchd

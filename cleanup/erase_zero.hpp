@@ -1,0 +1,15 @@
+// Overwrites a whole disk with zeros.
+#pragma once
+
+#include "agent/base/error.hpp"
+
+#include <filesystem>
+#include <sys/types.h>
+
+namespace scratchd {
+
+// Opens the disk exclusively, checks that it is `number`, and zeroes all of it (BLKZEROOUT: by the device's own
+// command where it has one, by writes otherwise).
+result<> erase_zero(std::filesystem::path const& device, dev_t number);
+
+}  // namespace scratchd

@@ -1,0 +1,69 @@
+#include "agent/base/file.hpp"
+#include "dmcrypt/direct_io.hpp"
+#include "dmcrypt/disk.hpp"
+
+#include <algorithm>
+#include <blkid.h>
+#include <fcntl.h>
+
+namespace scratchd {
+namespace {
+
+using probe_ptr = c_ptr<blkid_struct_probe, blkid_free_probe>;
+
+constexpr std::size_t window = 1U << 20U;
+constexpr std::uint64_t inner_samples = 64;
+
+// libblkid: 0 found something, 1 nothing, -2 several that contradict each other, -1 error.
+result<> probe_signature(int fd, disk_facts& disk) {
+    probe_ptr const probe(blkid_new_probe());
+    if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0) return fail(errc::io, "probe " + disk.name, EIO);
+    blkid_probe_enable_superblocks(probe.get(), 1);
+    blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_MAGIC);
+    blkid_probe_enable_partitions(probe.get(), 1);
+    int const rc = blkid_do_safeprobe(probe.get());
+    if (rc == -1) return fail(errc::io, "probe " + disk.name, EIO);
+    if (rc == -2) disk.signature = "ambiguous";
+    if (rc != 0) return {};
+    char const* value = nullptr;
+    for (char const* key : {"TYPE", "PTTYPE"})
+        if (disk.signature.empty() && blkid_probe_lookup_value(probe.get(), key, &value, nullptr) == 0) disk.signature = value;
+    if (blkid_probe_lookup_value(probe.get(), "LABEL", &value, nullptr) == 0) disk.label = value;
+    if (disk.signature.empty()) disk.signature = "unknown";
+    return {};
+}
+
+result<bool> is_zero(int fd, std::uint64_t offset, std::size_t size) {
+    direct_buffer buffer(size);
+    SCRATCHD_CHECK(read_at(fd, offset, buffer.bytes()));
+    return std::ranges::all_of(buffer.bytes(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// The first and the last MiB whole, and blocks spread evenly between.
+result<bool> all_zero(int fd, std::uint64_t size) {
+    auto const span = std::min<std::uint64_t>(window, size / direct_block * direct_block);
+    auto const last = size / direct_block * direct_block - span;
+    for (auto const at : {std::uint64_t{0}, last}) {
+        SCRATCHD_TRY(bool const zero, is_zero(fd, at, span));
+        if (!zero) return false;
+    }
+    for (std::uint64_t i = 1; i <= inner_samples; ++i) {
+        SCRATCHD_TRY(bool const zero, is_zero(fd, last / (inner_samples + 1) * i / direct_block * direct_block, direct_block));
+        if (!zero) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+result<> read_signature(disk_facts& disk) {
+    SCRATCHD_TRY(auto const fd, open_file(disk.device, O_RDONLY | O_DIRECT | O_NOFOLLOW));
+    if (disk.size_bytes < direct_block) return {};
+    SCRATCHD_TRY(auto const buffered, open_file(disk.device, O_RDONLY | O_NOFOLLOW));
+    SCRATCHD_CHECK(probe_signature(buffered.get(), disk));
+    SCRATCHD_TRY(bool const zero, all_zero(fd.get(), disk.size_bytes));
+    disk.blank = zero && disk.signature.empty();
+    return {};
+}
+
+}  // namespace scratchd
