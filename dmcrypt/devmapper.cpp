@@ -42,14 +42,11 @@ result<> run_with_udev(dm_task* task, std::string const& what) {
     if (dm_task_set_cookie(task, &cookie, flags) == 0) return fail(errc::io, "device-mapper: udev cookie", errno);
     auto done = run(task, what);
     auto const limit = deadline::in(udev_limit);
-    int ready = 0;
-    while (dm_udev_wait_immediate(cookie, &ready) == 1 && ready == 0) {
-        if (limit.passed()) {
-            (void)dm_udev_complete(cookie);
-            (void)dm_udev_wait_immediate(cookie, &ready);
-            break;
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    // No cookie: no udev runs, and libdevmapper makes the nodes.
+    for (int ready = 0; cookie != 0 && ready == 0;) {
+        if (dm_udev_wait_immediate(cookie, &ready) == 0 || ready != 0) break;
+        if (limit.passed()) (void)dm_udev_complete(cookie);  // the next look finds it ready
+        else std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     dm_task_update_nodes();
     return done;

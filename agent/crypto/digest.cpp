@@ -16,7 +16,9 @@ unsigned char const* raw(std::span<std::byte const> data) { return reinterpret_c
 unsigned char* writable(std::span<std::byte> data) { return reinterpret_cast<unsigned char*>(data.data()); }
 
 OSSL_PARAM octets(char const* name, std::span<std::byte const> data) {
-    return OSSL_PARAM_construct_octet_string(name, const_cast<std::byte*>(data.data()), data.size());
+    static std::byte nothing{};  // OpenSSL refuses a null pointer even for no bytes
+    auto* const at = data.empty() ? &nothing : const_cast<std::byte*>(data.data());
+    return OSSL_PARAM_construct_octet_string(name, at, data.size());
 }
 
 }  // namespace

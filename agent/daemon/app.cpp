@@ -61,8 +61,9 @@ exit_code run_daemon(app_options const& options) {
     auto const boot_id = read_line("/proc/sys/kernel/random/boot_id");
     if (!boot_id) return give_up(boot_id.error());
     ::umask(0077);
-    if (::mkdir(options.paths.runtime.c_str(), 0755) != 0 && errno != EEXIST)
-        return give_up(fail_errno("make " + options.paths.runtime.string()).error());
+    auto const& runtime = options.paths.runtime;
+    if ((::mkdir(runtime.c_str(), 0755) != 0 && errno != EEXIST) || ::chmod(runtime.c_str(), 0755) != 0)
+        return give_up(fail_errno("make " + runtime.string()).error());
 
     ipc::loop loop;
     auto const cleaning = make_kernel_cleaner();

@@ -82,12 +82,12 @@ class Process:
         text = [b.decode(errors="replace") for b in (self.out, self.err)]
         return Outcome(self.argv, self.code, text[0], text[1], time.monotonic() - self.started)
 
-    def wait_line(self, needle, timeout=30, stream="out"):
-        """Waits until the output holds `needle`: the event a test goes on after."""
+    def wait_line(self, *needles, timeout=30, stream="out"):
+        """Waits until the output holds one of `needles`: the event a test goes on after."""
         deadline = time.monotonic() + timeout
-        while needle.encode() not in (self.out if stream == "out" else self.err):
+        while not any(n.encode() in (self.out if stream == "out" else self.err) for n in needles):
             if self.code is not None:
-                raise AssertionError(f"ended ({self.code}) without {needle!r}: {self.err.decode(errors='replace')}")
+                raise AssertionError(f"ended ({self.code}) without {needles}: {self.err.decode(errors='replace')}")
             self._next(deadline)
         return self
 
@@ -109,8 +109,14 @@ class Channel:
         except OSError as problem:
             raise GuestGone(str(problem)) from None
 
-    def wait_up(self, timeout):
-        if not self.up.wait(timeout) or self.gone:
+    def wait_up(self, timeout, panicked=lambda: False):
+        # A machine from a snapshot has an agent that still believes in its last connection: ask until it answers.
+        deadline = time.monotonic() + timeout
+        while not self.gone and not self.up.is_set() and time.monotonic() < deadline:
+            self.send("B", 0)
+            if self.up.wait(0.1) or panicked():
+                break
+        if self.gone or not self.up.is_set():
             raise GuestGone("the guest's agent did not answer")
 
     def spawn(self, argv, env=None, cwd="/"):

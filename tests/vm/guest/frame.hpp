@@ -21,7 +21,7 @@ enum class frame : std::uint8_t {
     out = 'O',     // guest: bytes of standard output
     err = 'E',     // guest: bytes of standard error
     result = 'R',  // guest: i32 exit code, or minus the signal number
-    hello = 'B',   // guest: the agent is up
+    hello = 'B',   // host: are you there; guest: the agent is up
 };
 
 constexpr std::size_t header_bytes = 9;

@@ -129,6 +129,7 @@ private:
 
     void handle(message const& m) {
         reader in{m.payload};
+        if (m.type == frame::hello) return send(frame::hello, 0, {});
         if (m.type == frame::exec) return start(m.id, in);
         if (m.type == frame::reseed) return reseed(m.id, in);
         for (auto& [pid, c] : children_) {
@@ -172,7 +173,8 @@ private:
             a.push_back(nullptr);
             e.push_back(nullptr);
             if (!cwd.empty() && chdir(cwd.c_str()) != 0) _exit(126);
-            execvpe(a[0], a.data(), e.data());
+            environ = e.data();  // before the look-up: it uses the PATH of this process
+            execvp(a[0], a.data());
             dprintf(2, "%s: %s\n", a[0], std::strerror(errno));
             _exit(127);
         }
