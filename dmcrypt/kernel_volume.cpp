@@ -87,6 +87,7 @@ public:
     }
 
     result<> sample(remnant const& what) override {
+        if (!what.live) return {};
         samples_.reset();
         SCRATCHD_TRY(auto const fd, open_file(node_of(what.device), O_RDONLY | O_DIRECT));
         std::uint64_t size = 0;

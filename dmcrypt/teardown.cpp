@@ -15,6 +15,10 @@ namespace {
 constexpr auto grace = std::chrono::milliseconds(150);
 constexpr std::string_view stripe_suffix = "-disks";
 
+bool reaches_disk(std::vector<dm::target> const& table) {
+    return std::ranges::any_of(table, [](auto const& t) { return t.type != "error"; });
+}
+
 result<bool> exists(std::string const& name) {
     SCRATCHD_TRY(auto const now, dm::query(name));
     return now.exists;
@@ -48,20 +52,21 @@ result<std::vector<remnant>> survey_mappings() {
         bool const orphan = name.ends_with(stripe_suffix) &&
                             std::ranges::find(names, name.substr(0, name.size() - stripe_suffix.size())) == names.end();
         if (name.ends_with(stripe_suffix) && !orphan) continue;
-        bool const live = std::ranges::any_of(table, [](auto const& t) { return t.type != "error"; });
-        found.push_back({name, now.device, live, now.open_count});
+        found.push_back({name, now.device, reaches_disk(table), now.open_count});
     }
     return found;
 }
 
 result<ending> end_mapping(std::string const& mapping) {
     auto outcome = ending::gone;
-    SCRATCHD_TRY(bool const there, exists(mapping));
-    if (there) {
-        SCRATCHD_TRY(bool const removed, remove_within(mapping, grace));
+    SCRATCHD_TRY(auto const now, dm::query(mapping));
+    if (now.exists) {
+        SCRATCHD_TRY(auto const table, dm::table(mapping));
+        bool const live = reaches_disk(table);
+        SCRATCHD_TRY(bool const removed, remove_within(mapping, live ? grace : std::chrono::milliseconds(0)));
         if (!removed) {
-            SCRATCHD_CHECK(dm::replace_by_error(mapping));
-            SCRATCHD_CHECK(dm::remove_deferred(mapping));
+            if (live) SCRATCHD_CHECK(dm::replace_by_error(mapping));
+            if (!now.removal_deferred) SCRATCHD_CHECK(dm::remove_deferred(mapping));
             outcome = ending::keyless;
         }
     }
@@ -81,7 +86,7 @@ result<> prove_mapping_dead(remnant const& ended, std::vector<check>& proven, st
         return {};
     }
     SCRATCHD_TRY(auto const table, dm::table(ended.mapping));
-    bool const only_error = !table.empty() && std::ranges::all_of(table, [](auto const& t) { return t.type == "error"; });
+    bool const only_error = !table.empty() && !reaches_disk(table);
     proven.push_back({"no-table", only_error, fmt::format("{} is {}", ended.mapping, table.empty() ? "empty" : table.front().type)});
     if (!only_error) return fail(errc::key_not_dead, ended.mapping + " still has a live table");
     pending.push_back({ended.mapping, now.device, false, now.open_count});

@@ -74,7 +74,7 @@ public:
 
     // The steps that end a generation, in this order; each is safe to repeat.
     virtual result<> shut_down(remnant const& what) = 0;         // no more reads or writes, nothing flushed
-    virtual result<> sample(remnant const& what) = 0;            // remembers hashes of what the key decrypts
+    virtual result<> sample(remnant const& what) = 0;            // remembers hashes of what the key decrypts, while live
     virtual result<> detach(remnant const& what) = 0;            // out of the host's mount table
     virtual result<ending> destroy_key(remnant const& what) = 0;
     // No table with a key, no key in a keyring, nothing mounted; what still exists of it is in `pending`.

@@ -49,16 +49,9 @@ result<> service::open_state() {
 
 void service::publish(snapshot const& s) { seams_.publish(status_view(s, settings_.workspace.hbi, settings_.scratch.mount)); }
 
-void service::stand_aside(node_state state, error const& why) {
-    snapshot s;
-    s.state = state;
-    s.reason = fmt::format("{} {}", code_text(why.code), why.message());
-    aside_ = why;
-    publish(s);
-    log::error("node.aside", {{"state", state_text(state)}, {"reason", s.reason}});
-}
-
-result<> service::prepare() {
+// What must hold before a volume may be made: the seal, the mount namespace, the disks.
+result<chosen_disks> service::prepare() {
+    if (settings_.scratch.disks.empty()) return fail(errc::not_configured, "[scratch] disks names no disk");
     auto const where = settings_.origins.contains("workspace.hbi") ? settings_.origins.at("workspace.hbi").text() : "default";
     auto sealed = enforce_hbi_seal(paths_.state, *identity_, settings_.workspace.hbi, where, records_->head().sequence > 0);
     if (!sealed || *sealed == seal_outcome::made) {
@@ -74,28 +67,27 @@ result<> service::prepare() {
     }
     if (!sealed) return std::unexpected(std::move(sealed).error());
     SCRATCHD_CHECK(check_mount_namespace());
-    SCRATCHD_TRY(auto chosen, seams_.choose(settings_.scratch, *ledger_));
-    volume_ = seams_.make_volume(settings_, std::move(chosen.disks));
-    node_ = std::make_unique<node>(
-        node_settings{settings_.workspace.hbi, seams_.boot_id, settings_.scratch.mount, settings_.cleanup.deadline, std::move(chosen.recorded)},
-        node_parts{*volume_, seams_.cleaning, *journal_, *records_, *keys_, *identity_, seams_.credentials},
-        [this](snapshot const& s) { publish(s); });
-    return {};
+    return seams_.choose(settings_.scratch, *ledger_);
 }
 
 void service::start() {
-    if (settings_.scratch.disks.empty())
-        return stand_aside(node_state::quarantine, {errc::not_configured, 0, "[scratch] disks names no disk"});
-    if (auto ready = prepare(); !ready) return stand_aside(node_state::failed, ready.error());
-    auto started = node_->start(self("scratchd"));
+    auto chosen = prepare();
+    volume_ = seams_.make_volume(settings_, chosen ? std::move(chosen->disks) : std::vector<disk_facts>{});
+    node_settings how{settings_.workspace.hbi, seams_.boot_id, settings_.scratch.mount, settings_.cleanup.deadline, {}, {}};
+    if (chosen) how.disks = std::move(chosen->recorded);
+    else how.impediment = std::move(chosen).error();
+    node_ = std::make_unique<node>(
+        std::move(how), node_parts{*volume_, seams_.cleaning, *journal_, *records_, *keys_, *identity_, seams_.credentials},
+        [this](snapshot const& s) { publish(s); });
+    auto const started = node_->start(self("scratchd"));
     if (started) log::info("node.started", {{"state", state_text(node_->now().state)}});
     else log::error("node.start-failed", {{"code", code_text(started.error().code)}, {"reason", started.error().message()}});
 }
 
-result<> service::stop() { return node_ ? node_->stop() : result<>{}; }
+result<> service::stop() { return node_->stop(); }
 
 bool service::settle() {
-    if (!node_ || node_->now().pending.empty()) {
+    if (node_->now().pending.empty()) {
         settle_until_.reset();
         return false;
     }
@@ -104,7 +96,6 @@ bool service::settle() {
 }
 
 result<begin_outcome> service::begin(begin_spec const& spec) {
-    if (!node_) return std::unexpected(*aside_);
     auto begun = node_->begin(spec);
     if (begun) log::info("job.began", {{"user", spec.user}, {"uid", spec.who.uid}, {"pid", spec.who.pid}, {"generation", begun->generation}});
     else log::error("job.begin-failed", {{"code", code_text(begun.error().code)}, {"reason", begun.error().message()}});
@@ -112,7 +103,6 @@ result<begin_outcome> service::begin(begin_spec const& spec) {
 }
 
 result<end_outcome> service::end(end_spec const& spec) {
-    if (!node_) return std::unexpected(*aside_);
     auto ended = node_->end(spec);
     if (ended) log::info("job.ended", {{"record", ended->proof.sequence}, {"uid", spec.who.uid}, {"pid", spec.who.pid}, {"known", ended->known}});
     else log::error("job.end-failed", {{"code", code_text(ended.error().code)}, {"reason", ended.error().message()}});
@@ -120,7 +110,6 @@ result<end_outcome> service::end(end_spec const& spec) {
 }
 
 result<end_outcome> service::wipe(initiator who) {
-    if (!node_) return std::unexpected(*aside_);
     auto wiped = node_->wipe(who);
     if (wiped) log::info("wipe.done", {{"record", wiped->proof.sequence}, {"uid", who.uid}, {"pid", who.pid}});
     else log::error("wipe.failed", {{"code", code_text(wiped.error().code)}, {"reason", wiped.error().message()}});

@@ -51,8 +51,7 @@ public:
 private:
     service(config settings, service_paths paths, service_seams seams);
     result<> open_state();
-    result<> prepare();
-    void stand_aside(node_state state, error const& why);
+    result<chosen_disks> prepare();
     void publish(snapshot const& s);
 
     config settings_;
@@ -66,7 +65,6 @@ private:
     std::optional<disk_ledger> ledger_;
     std::unique_ptr<volume> volume_;
     std::unique_ptr<node> node_;
-    std::optional<error> aside_;  // why there is no node
     std::optional<deadline> settle_until_;
 };
 

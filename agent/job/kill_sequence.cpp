@@ -45,7 +45,6 @@ private:
     // What the kernel has now, not what the journal says it should have.
     result<> survey() {
         SCRATCHD_TRY(targets_, volume_.survey());
-        std::erase_if(targets_, [](auto const& t) { return !t.live; });
         return {};
     }
 

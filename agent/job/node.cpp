@@ -53,12 +53,13 @@ result<> node::start(initiator who) {
         now_ = **last;
         // A snapshot of another boot says what was, not what is: its key died with that kernel.
         adoptable = now_.boot_id == settings_.boot_id && now_.state == node_state::leased && now_.volume &&
-                    !now_.leases.empty() && parts_.scratch.adopt(*now_.volume).has_value();
+                    !now_.leases.empty() && !settings_.impediment && parts_.scratch.adopt(*now_.volume).has_value();
         if (now_.boot_id != settings_.boot_id) now_.volume.reset();
         now_.boot_id = settings_.boot_id;
     } else if (!last) {
         SCRATCHD_CHECK(parts_.log.set_aside());
     }
+    if (settings_.impediment) return start_impeded(std::move(who));
     auto const next = advance(now_.state, adoptable ? node_event::started_adoptable : node_event::started);
     if (next.action == node_action::adopt) {
         now_.reason.clear();
@@ -67,6 +68,18 @@ result<> node::start(initiator who) {
     auto wiped = wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
     if (!wiped) return std::unexpected(std::move(wiped).error());
     return {};
+}
+
+// Jobs that run keep their volume until their end, which destroys it; anything else of ours is ended now.
+result<> node::start_impeded(initiator who) {
+    auto const& why = *settings_.impediment;
+    SCRATCHD_TRY(auto const found, parts_.scratch.survey());
+    bool const jobs_run = now_.volume && !now_.leases.empty() && std::ranges::find(found, now_.volume->mapping, &remnant::mapping) != found.end();
+    if (!jobs_run && !found.empty()) (void)wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
+    if (!jobs_run) now_.leases.clear();
+    now_.reason = fmt::format("{} {}", code_text(why.code), why.message());
+    (void)announce(why.code == errc::not_configured ? node_state::quarantine : node_state::failed, "impeded");
+    return std::unexpected(why);
 }
 
 result<> node::stop() {

@@ -23,6 +23,8 @@ struct node_settings {
     std::filesystem::path mount;
     std::chrono::milliseconds wipe_limit{30000};
     std::vector<recorded_disk> disks;
+    // Why no new volume can be made: refused disks, a broken seal, no configuration. What exists is still ended.
+    std::optional<error> impediment;
 };
 
 struct node_parts {
@@ -91,6 +93,7 @@ private:
     };
 
     result<> announce(node_state state, std::string step);
+    result<> start_impeded(initiator who);
     result<end_outcome> wipe_all(wipe_context const& context);
     result<> renew(record& proof, deadline until);
     result<record> write_record(record proof);

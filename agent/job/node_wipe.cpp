@@ -38,6 +38,7 @@ result<record> node::write_record(record proof) {
 
 // A new key, mapping and file system, once the old ones are proven gone.
 result<> node::renew(record& proof, deadline until) {
+    if (settings_.impediment) return std::unexpected(*settings_.impediment);
     create_request request{++now_.generations, now_.last_fingerprint, now_.last_canary, {}};
     request.admit_key = [&](secret const& key) -> result<std::string> {
         SCRATCHD_TRY(auto fingerprint, parts_.identity.key_fingerprint(key));

@@ -51,7 +51,7 @@ class Node:
             argv += ["--failpoint", name]
         self.daemon = self.machine.spawn(argv)
         if wait:
-            self.daemon.wait_line("node.started", "node.start-failed", "node.aside", timeout=60, stream="err")
+            self.daemon.wait_line("node.started", "node.start-failed", timeout=60, stream="err")
         return self
 
     def stop(self):
