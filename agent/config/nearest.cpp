@@ -25,6 +25,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string did_you_mean(std::string_view given, std::vector<std::string> const& known) {
+    // A key in the wrong section, or in none.
+    auto const last = given.substr(given.rfind('.') + 1);
+    for (auto const& name : known)
+        if (name.ends_with(fmt::format(".{}", last))) return fmt::format(" (did you mean {}?)", name);
     auto const best = std::ranges::min_element(known, {}, [&](auto const& name) { return distance(given, name); });
     if (best == known.end() || distance(given, *best) > std::max<std::size_t>(2, given.size() / 3)) return "";
     return fmt::format(" (did you mean {}?)", *best);

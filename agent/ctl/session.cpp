@@ -13,6 +13,7 @@ result<std::string> ask(session const& s, ipc::call const& what, std::string con
     progress_line const shown(s.socket, busy_word);
     SCRATCHD_TRY(auto reply, ipc::send(s.socket, what));
     if (reply.status < 300) return std::move(reply.body);
+    if (reply.status == 413) return fail(errc::bad_request, "the request is too large");
     if (!reply.content_type.starts_with("application/problem+json"))
         return fail(errc::bad_reply, fmt::format("status {}: {}", reply.status, reply.body.substr(0, 200)));
     SCRATCHD_TRY(auto const problem, api::decode<api::problem>(reply.body));

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 HEADER = struct.Struct("<IBI")
+WINDOW = 2048
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 
 
@@ -47,8 +48,8 @@ class Process:
         self.started = time.monotonic()
 
     def input(self, data):
-        for start in range(0, len(data), 4096):
-            self.channel.send("I", self.ident, data[start : start + 4096])
+        for start in range(0, len(data), 32768):
+            self.channel.send("I", self.ident, data[start : start + 32768])
 
     def close_input(self):
         self.channel.send("I", self.ident, b"")
@@ -96,6 +97,8 @@ class Channel:
     def __init__(self, sock):
         self.sock = sock
         self.lock = threading.Lock()
+        self.window = threading.Condition()
+        self.unread = 0  # bytes on their way; a terminal in the fast machine drops what exceeds its buffer
         self.processes = {}
         self.last = 0
         self.up = threading.Event()
@@ -103,17 +106,25 @@ class Channel:
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, kind, ident, payload=b""):
-        try:
-            with self.lock:
-                self.sock.sendall(HEADER.pack(len(payload), ord(kind), ident) + payload)
-        except OSError as problem:
-            raise GuestGone(str(problem)) from None
+        data = HEADER.pack(len(payload), ord(kind), ident) + payload
+        with self.lock:
+            for start in range(0, len(data), WINDOW):
+                piece = data[start : start + WINDOW]
+                with self.window:
+                    if not self.window.wait_for(lambda: self.gone or self.unread + len(piece) <= WINDOW, 30):
+                        raise GuestGone("the guest's agent reads no more")
+                    self.unread += len(piece)
+                try:
+                    self.sock.sendall(piece)
+                except OSError as problem:
+                    raise GuestGone(str(problem)) from None
 
     def wait_up(self, timeout, panicked=lambda: False):
         # A machine from a snapshot has an agent that still believes in its last connection: ask until it answers.
         deadline = time.monotonic() + timeout
         while not self.gone and not self.up.is_set() and time.monotonic() < deadline:
-            self.send("B", 0)
+            if self.unread < WINDOW // 2:
+                self.send("B", 0)
             if self.up.wait(0.1) or panicked():
                 break
         if self.gone or not self.up.is_set():
@@ -123,22 +134,22 @@ class Channel:
         """Starts a command; returns its Process."""
         argv = [os.fspath(a) if not isinstance(a, str) else a for a in argv]
         environment = [f"{k}={v}" for k, v in {**ENVIRONMENT, **(env or {})}.items()]
-        with self.lock:
-            self.last += 1
-            ident = self.last
-        process = self.processes[ident] = Process(self, ident, argv)
+        process = self._register(argv)
+        ident = process.ident
         self.send("X", ident, _strings(argv) + _strings(environment) + _text(cwd))
         return process
 
     def reseed(self, timeout=10):
         """Gives the guest the host's time and fresh entropy: restored guests share their random state."""
         now = time.time_ns()
-        with self.lock:
-            self.last += 1
-            ident = self.last
-        process = self.processes[ident] = Process(self, ident, ["reseed"])
-        self.send("S", ident, struct.pack("<qq", now // 10**9, now % 10**9) + os.urandom(64))
+        process = self._register(["reseed"])
+        self.send("S", process.ident, struct.pack("<qq", now // 10**9, now % 10**9) + os.urandom(64))
         process.wait(timeout).expect(0)
+
+    def _register(self, argv):
+        self.last += 1
+        process = self.processes[self.last] = Process(self, self.last, argv)
+        return process
 
     def close(self):
         try:
@@ -163,10 +174,16 @@ class Channel:
             pass
         self.gone = True
         self.up.set()
+        with self.window:
+            self.window.notify_all()
         for process in list(self.processes.values()):
             process.events.put(("gone", b""))
 
     def _dispatch(self, kind, ident, payload):
+        if kind in "AB":
+            with self.window:
+                self.unread = 0 if kind == "B" else max(0, self.unread - ident)
+                self.window.notify_all()
         if kind == "B":
             self.up.set()
         elif ident in self.processes:

@@ -21,6 +21,7 @@ enum class frame : std::uint8_t {
     out = 'O',     // guest: bytes of standard output
     err = 'E',     // guest: bytes of standard error
     result = 'R',  // guest: i32 exit code, or minus the signal number
+    ack = 'A',     // guest: that many bytes (in place of an id) were read; a terminal drops what it cannot hold
     hello = 'B',   // host: are you there; guest: the agent is up
 };
 

@@ -114,6 +114,7 @@ private:
         auto const n = read(channel_, buffer, sizeof buffer);
         if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR);
         pending_.append(buffer, static_cast<std::size_t>(n));
+        send(frame::ack, static_cast<std::uint32_t>(n), {});
         while (pending_.size() >= header_bytes) {
             reader head{pending_};
             auto const length = head.number<std::uint32_t>();
