@@ -3,14 +3,14 @@
 #include "agent/base/file.hpp"
 #include "cleanup/proc.hpp"
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fstream>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
 
 namespace scratchd {
 namespace {
@@ -43,7 +43,8 @@ std::vector<pid_t> members(fs::path const& folder) {
         for (pid_t pid = 0; file >> pid;) pids.push_back(pid);
     };
     add(folder);
-    for (auto it = fs::recursive_directory_iterator(folder, ec); !ec && it != fs::recursive_directory_iterator(); it.increment(ec))
+    for (auto it = fs::recursive_directory_iterator(folder, ec); !ec && it != fs::recursive_directory_iterator();
+         it.increment(ec))
         if (it->is_directory(ec)) add(it->path());
     return pids;
 }
@@ -61,7 +62,8 @@ result<bool> populated(int events_fd) {
 result<fs::path> check_cgroup(std::string const& name) {
     auto const full = name.starts_with(hierarchy) ? fs::path(name) : fs::path(hierarchy + name);
     auto refuse = [&](std::string const& why) { return fail(errc::cgroup_refused, fmt::format("{} {}", name, why)); };
-    if (!name.starts_with('/') || full != full.lexically_normal() || name.contains('\0')) return refuse("is no plain absolute path");
+    if (!name.starts_with('/') || full != full.lexically_normal() || name.contains('\0'))
+        return refuse("is no plain absolute path");
     if (full == fs::path(hierarchy) || full == fs::path(hierarchy) / "") return refuse("is the root of all cgroups");
     struct statfs kind{};
     struct stat st{};
@@ -92,7 +94,8 @@ result<cgroup_kill> kill_cgroup(fs::path const& folder, deadline until) {
     }
     std::string who = "somebody";
     for (auto const pid : members(folder))
-        if (auto const process = read_process(pid)) who = fmt::format("{} in state {}", describe(*process), process->state);
+        if (auto const process = read_process(pid))
+            who = fmt::format("{} in state {}", describe(*process), process->state);
     return fail(errc::processes_survive, fmt::format("{} survives the kill of {}", who, folder.string()));
 }
 

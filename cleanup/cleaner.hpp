@@ -5,12 +5,12 @@
 #include "agent/base/deadline.hpp"
 #include "agent/base/error.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {

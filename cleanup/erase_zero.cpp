@@ -2,12 +2,12 @@
 
 #include "agent/base/file.hpp"
 
-#include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <algorithm>
 
 namespace scratchd {
 
@@ -16,11 +16,14 @@ result<> erase_zero(std::filesystem::path const& device, dev_t number) {
     SCRATCHD_TRY(auto const disk, open_file(device, O_RDWR | O_EXCL | O_NOFOLLOW));
     struct stat st{};
     std::uint64_t size = 0;
-    if (::fstat(disk.get(), &st) != 0 || ::ioctl(disk.get(), BLKGETSIZE64, &size) != 0) return fail_errno("look at " + device.string());
-    if (!S_ISBLK(st.st_mode) || st.st_rdev != number) return fail(errc::disk_changed, device.string() + " is another device now");
+    if (::fstat(disk.get(), &st) != 0 || ::ioctl(disk.get(), BLKGETSIZE64, &size) != 0)
+        return fail_errno("look at " + device.string());
+    if (!S_ISBLK(st.st_mode) || st.st_rdev != number)
+        return fail(errc::disk_changed, device.string() + " is another device now");
     for (std::uint64_t at = 0; at < size; at += piece) {
         std::uint64_t range[2] = {at, std::min(piece, size - at)};
-        if (::ioctl(disk.get(), BLKZEROOUT, &range) != 0) return fail_errno(fmt::format("write zeros to {} at {}", device.string(), at));
+        if (::ioctl(disk.get(), BLKZEROOUT, &range) != 0)
+            return fail_errno(fmt::format("write zeros to {} at {}", device.string(), at));
     }
     if (::fsync(disk.get()) != 0) return fail_errno("sync " + device.string());
     return {};

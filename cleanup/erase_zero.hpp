@@ -3,8 +3,8 @@
 
 #include "agent/base/error.hpp"
 
-#include <filesystem>
 #include <sys/types.h>
+#include <filesystem>
 
 namespace scratchd {
 

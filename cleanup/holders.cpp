@@ -2,16 +2,16 @@
 
 #include "agent/base/file.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <map>
 #include <optional>
 #include <sstream>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 namespace scratchd {
 namespace {
@@ -38,7 +38,8 @@ int fdinfo_mount(fs::path const& file) {
 // Asks the kernel without asking the file's server: cached attributes do for a device number.
 std::optional<dev_t> device_of(fs::path const& link) {
     struct statx found{};
-    if (::statx(AT_FDCWD, link.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &found) != 0) return std::nullopt;
+    if (::statx(AT_FDCWD, link.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &found) != 0)
+        return std::nullopt;
     return makedev(found.stx_dev_major, found.stx_dev_minor);
 }
 
@@ -46,11 +47,12 @@ std::optional<dev_t> device_of(fs::path const& link) {
 bool may_block(std::string const& path, std::vector<mount_entry> const& mounts) {
     mount_entry const* best = nullptr;
     for (auto const& m : mounts) {
-        bool const below = path == m.target || m.target == "/" || (path.starts_with(m.target) && path[m.target.size()] == '/');
+        bool const below =
+            path == m.target || m.target == "/" || (path.starts_with(m.target) && path[m.target.size()] == '/');
         if (below && (best == nullptr || m.target.size() >= best->target.size())) best = &m;
     }
-    return best != nullptr && (best->type.starts_with("nfs") || best->type.starts_with("fuse") || best->type == "cifs" ||
-                               best->type == "9p" || best->type == "ceph");
+    return best != nullptr && (best->type.starts_with("nfs") || best->type.starts_with("fuse") ||
+                               best->type == "cifs" || best->type == "9p" || best->type == "ceph");
 }
 
 class scan {
@@ -97,10 +99,12 @@ private:
 
     [[nodiscard]] std::string open_file_on(fs::path const& folder, std::vector<mount_entry> const& mounts) const {
         std::error_code ec;
-        for (auto it = fs::directory_iterator(folder / "fd", ec); !ec && it != fs::directory_iterator(); it.increment(ec)) {
+        for (auto it = fs::directory_iterator(folder / "fd", ec); !ec && it != fs::directory_iterator();
+             it.increment(ec)) {
             auto const number = it->path().filename();
             std::optional<dev_t> device;
-            if (auto const known = devices_by_mount_.find(fdinfo_mount(folder / "fdinfo" / number)); known != devices_by_mount_.end())
+            if (auto const known = devices_by_mount_.find(fdinfo_mount(folder / "fdinfo" / number));
+                known != devices_by_mount_.end())
                 device = known->second;
             else if (!may_block(link_text(it->path()), mounts)) device = device_of(it->path());
             if (device && devices_.contains(*device)) return "fd " + number.string();
@@ -125,7 +129,8 @@ private:
             // address perms offset major:minor inode path, the numbers in hexadecimal (proc(5))
             unsigned hi = 0;
             unsigned lo = 0;
-            if (std::sscanf(line.c_str(), "%*s %*s %*s %x:%x", &hi, &lo) == 2 && devices_.contains(makedev(hi, lo))) return true;
+            if (std::sscanf(line.c_str(), "%*s %*s %*s %x:%x", &hi, &lo) == 2 && devices_.contains(makedev(hi, lo)))
+                return true;
         }
         return false;
     }
@@ -133,7 +138,8 @@ private:
     // A mount namespace that nobody lives in any more, but a descriptor keeps (threat model F2).
     std::pair<std::string, fs::path> kept_namespace(fs::path const& folder) {
         std::error_code ec;
-        for (auto it = fs::directory_iterator(folder / "fd", ec); !ec && it != fs::directory_iterator(); it.increment(ec)) {
+        for (auto it = fs::directory_iterator(folder / "fd", ec); !ec && it != fs::directory_iterator();
+             it.increment(ec)) {
             auto const name = namespace_name(it->path());
             if (name.empty() || name == home_) continue;
             auto known = namespaces_.find(name);

@@ -5,9 +5,9 @@
 #include "cleanup/name_space.hpp"
 #include "cleanup/proc.hpp"
 
+#include <sys/types.h>
 #include <set>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -21,7 +21,7 @@ enum class hold : std::uint8_t {
 struct holder {
     process_info process;
     hold how = hold::file;
-    std::string what;  // "fd 3", "memory map", "mount namespace mnt:[4026532177]"
+    std::string what;          // "fd 3", "memory map", "mount namespace mnt:[4026532177]"
     std::filesystem::path ns;  // for mount and name_space: where the namespace can be entered
 };
 

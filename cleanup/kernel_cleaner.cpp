@@ -45,13 +45,15 @@ public:
             for (auto const& h : now.holders) {
                 if (h.how != hold::file) continue;
                 if (!kill_process(h.process, until))
-                    return fail(errc::processes_survive, fmt::format("{} holds scratch by {} and does not die (state {})",
-                                                                     describe(h.process), h.what, h.process.state));
+                    return fail(errc::processes_survive,
+                                fmt::format("{} holds scratch by {} and does not die (state {})", describe(h.process),
+                                            h.what, h.process.state));
                 ++killed;
             }
             found["holders"] += killed;
             quiet = killed == 0 ? quiet + 1 : 0;
-            if (until.passed()) return fail(errc::processes_survive, "new processes take hold of scratch faster than they are killed");
+            if (until.passed())
+                return fail(errc::processes_survive, "new processes take hold of scratch faster than they are killed");
         }
         return {};
     }
@@ -72,7 +74,8 @@ public:
             ++found["namespaces"];
             if (unmount_inside(h.ns, now.above.devices)) continue;
             if (!kill_process(h.process, until))
-                return fail(errc::processes_survive, fmt::format("{} keeps scratch by {} and does not die", describe(h.process), h.what));
+                return fail(errc::processes_survive,
+                            fmt::format("{} keeps scratch by {} and does not die", describe(h.process), h.what));
         }
         return {};
     }
@@ -96,6 +99,8 @@ public:
 
 }  // namespace
 
-std::unique_ptr<cleaner> make_kernel_cleaner() { return std::make_unique<kernel_cleaner>(); }
+std::unique_ptr<cleaner> make_kernel_cleaner() {
+    return std::make_unique<kernel_cleaner>();
+}
 
 }  // namespace scratchd

@@ -4,19 +4,21 @@
 #include "cleanup/proc.hpp"
 
 #include <fcntl.h>
-#include <ranges>
 #include <sched.h>
 #include <sys/mount.h>
+#include <ranges>
 #include <thread>
 
 namespace scratchd {
 namespace {
 
-template <class F> auto inside(std::filesystem::path const& ns, F&& work) -> decltype(work()) {
+template <class F>
+auto inside(std::filesystem::path const& ns, F&& work) -> decltype(work()) {
     SCRATCHD_TRY(auto const fd, open_file(ns, O_RDONLY));
     decltype(work()) outcome = fail(errc::internal, "nothing was done in " + ns.string());
     std::thread([&] {
-        if (::unshare(CLONE_FS) != 0 || ::setns(fd.get(), CLONE_NEWNS) != 0) outcome = fail_errno("enter " + ns.string());
+        if (::unshare(CLONE_FS) != 0 || ::setns(fd.get(), CLONE_NEWNS) != 0)
+            outcome = fail_errno("enter " + ns.string());
         else outcome = work();
     }).join();
     return outcome;

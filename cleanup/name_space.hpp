@@ -7,11 +7,11 @@
 #include "agent/base/error.hpp"
 #include "agent/base/mounts.hpp"
 
+#include <sys/types.h>
 #include <filesystem>
 #include <map>
 #include <set>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {

@@ -2,14 +2,14 @@
 
 #include "agent/base/file.hpp"
 
-#include <charconv>
-#include <csignal>
 #include <fmt/format.h>
 #include <linux/kcmp.h>
 #include <poll.h>
-#include <sstream>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <charconv>
+#include <csignal>
+#include <sstream>
 
 namespace scratchd {
 namespace {
@@ -29,11 +29,15 @@ std::vector<pid_t> numbers_in(fs::path const& folder) {
 }
 
 // Errors, as for a leader that is a zombie, count as "does not share".
-bool shares(pid_t a, pid_t b, int kind) { return ::syscall(SYS_kcmp, a, b, kind, 0, 0) == 0; }
+bool shares(pid_t a, pid_t b, int kind) {
+    return ::syscall(SYS_kcmp, a, b, kind, 0, 0) == 0;
+}
 
 }  // namespace
 
-std::vector<pid_t> all_processes() { return numbers_in("/proc"); }
+std::vector<pid_t> all_processes() {
+    return numbers_in("/proc");
+}
 
 std::vector<fs::path> task_folders(pid_t pid) {
     auto const folder = fs::path("/proc") / std::to_string(pid);
@@ -56,14 +60,14 @@ std::optional<process_info> read_process(pid_t pid) {
     process_info info{pid, text->substr(open + 1, close - open - 1), st.st_uid, 0, false, '?'};
     std::istringstream rest(text->substr(close + 1));
     std::string word;
-    rest >> info.state;                                  // field 3
+    rest >> info.state;  // field 3
     for (int field = 4; field < 9; ++field) rest >> word;
     unsigned long flags = 0;
-    rest >> flags;                                       // field 9
+    rest >> flags;                                            // field 9
     constexpr unsigned long kernel_thread_flag = 0x00200000;  // PF_KTHREAD, include/linux/sched.h
     info.kernel_thread = (flags & kernel_thread_flag) != 0;
     for (int field = 10; field < 22; ++field) rest >> word;
-    rest >> info.started;                                // field 22
+    rest >> info.started;  // field 22
     return info;
 }
 

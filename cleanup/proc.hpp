@@ -3,10 +3,10 @@
 
 #include "agent/base/deadline.hpp"
 
+#include <sys/types.h>
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -17,7 +17,7 @@ struct process_info {
     uid_t uid = 0;                   // real user id
     unsigned long long started = 0;  // clock ticks since boot: tells a reused pid
     bool kernel_thread = false;
-    char state = '?';                // proc(5): R, S, D, Z, T, X ...
+    char state = '?';  // proc(5): R, S, D, Z, T, X ...
 };
 
 // Every process of this PID namespace.

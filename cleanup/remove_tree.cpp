@@ -2,8 +2,6 @@
 
 #include "agent/base/handle.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -11,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <cerrno>
+#include <cstring>
 #include <vector>
 
 namespace scratchd {
@@ -74,7 +74,8 @@ result<std::size_t> remove_tree(int parent_fd, std::string const& name, deadline
             if (errno != 0) return fail_errno("read " + path.back().name);
             auto const done = std::move(path.back().name);
             path.pop_back();
-            SCRATCHD_CHECK(unlink_entry(path.empty() ? parent_fd : ::dirfd(path.back().folder.get()), done, AT_REMOVEDIR));
+            SCRATCHD_CHECK(
+                unlink_entry(path.empty() ? parent_fd : ::dirfd(path.back().folder.get()), done, AT_REMOVEDIR));
             ++removed;
             continue;
         }

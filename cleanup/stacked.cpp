@@ -2,19 +2,19 @@
 
 #include "agent/base/file.hpp"
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fstream>
 #include <linux/loop.h>
-#include <optional>
-#include <ranges>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/sysmacros.h>
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <optional>
+#include <ranges>
 
 namespace scratchd {
 namespace {
@@ -92,7 +92,8 @@ std::vector<std::string> swaps_on(std::set<dev_t> const& devices) {
                 i += 3;
             } else path += line[i];
         struct stat st{};
-        if (::stat(path.c_str(), &st) == 0 && devices.contains(S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev)) found.push_back(path);
+        if (::stat(path.c_str(), &st) == 0 && devices.contains(S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev))
+            found.push_back(path);
     }
     return found;
 }

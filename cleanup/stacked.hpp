@@ -4,18 +4,18 @@
 #include "agent/base/error.hpp"
 #include "cleanup/name_space.hpp"
 
+#include <sys/types.h>
 #include <set>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
 
 struct stack {
-    std::set<dev_t> devices;           // the file system itself, loops over it, overlays with a layer in it, and so on
-    std::vector<std::string> loops;    // /dev/loop0
-    std::vector<std::string> swaps;    // paths from /proc/swaps
-    std::vector<mount_entry> mounts;   // in our namespace, on top of the file system; children last
+    std::set<dev_t> devices;          // the file system itself, loops over it, overlays with a layer in it, and so on
+    std::vector<std::string> loops;   // /dev/loop0
+    std::vector<std::string> swaps;   // paths from /proc/swaps
+    std::vector<mount_entry> mounts;  // in our namespace, on top of the file system; children last
 };
 
 // By mountinfo, LOOP_GET_STATUS64 and /proc/swaps. Looks at overlays in every namespace.

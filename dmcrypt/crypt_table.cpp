@@ -2,14 +2,16 @@
 
 #include "agent/base/mounts.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <sstream>
 
 namespace scratchd {
 namespace {
 
-std::unexpected<error> differs(std::string what) { return fail(errc::table_mismatch, "the live dm-crypt table " + std::move(what)); }
+std::unexpected<error> differs(std::string what) {
+    return fail(errc::table_mismatch, "the live dm-crypt table " + std::move(what));
+}
 
 }  // namespace
 
@@ -40,7 +42,8 @@ result<> verify_crypt_table(std::vector<dm::target> const& live, expected_table 
     if (options.size() != option_count) return differs("has options that do not add up");
     if (std::ranges::find(options, fmt::format("sector_size:{}", volume_sector_bytes)) == options.end())
         return differs("has no 4096-byte sectors");
-    constexpr std::string_view harmless[] = {"no_read_workqueue", "no_write_workqueue", "same_cpu_crypt", "sector_size:4096"};
+    constexpr std::string_view harmless[] = {"no_read_workqueue", "no_write_workqueue", "same_cpu_crypt",
+                                             "sector_size:4096"};
     for (auto const& option : options)
         if (std::ranges::find(harmless, option) == std::end(harmless)) return differs("has option " + option);
     return {};

@@ -7,9 +7,9 @@
 #include "agent/base/error.hpp"
 #include "dmcrypt/devmapper.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -19,8 +19,8 @@ inline constexpr int volume_sector_bytes = 4096;
 inline constexpr char volume_cipher[] = "aes-xts-plain64";
 
 struct expected_table {
-    dev_t below = 0;           // the only device it may use
-    std::uint64_t sectors = 0; // its whole length, in 512-byte sectors
+    dev_t below = 0;            // the only device it may use
+    std::uint64_t sectors = 0;  // its whole length, in 512-byte sectors
 };
 
 // Any difference is table_mismatch and says which: another cipher, a key that stands in the table, another device,

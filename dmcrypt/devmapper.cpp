@@ -3,10 +3,10 @@
 #include "agent/base/deadline.hpp"
 #include "agent/base/handle.hpp"
 
-#include <cerrno>
 #include <fmt/format.h>
 #include <libdevmapper.h>
 #include <sys/sysmacros.h>
+#include <cerrno>
 #include <thread>
 
 namespace scratchd::dm {
@@ -36,8 +36,8 @@ result<> run(dm_task* task, std::string const& what) {
 // Runs a task that makes udev events and waits until udev has handled them, but not for ever: a udev that hangs must
 // not keep a key alive. The flags keep udev's probing rules off our devices, where they would hold them open.
 result<> run_with_udev(dm_task* task, std::string const& what) {
-    constexpr auto flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG |
-                           DM_UDEV_DISABLE_OTHER_RULES_FLAG;
+    constexpr auto flags =
+        DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG | DM_UDEV_DISABLE_OTHER_RULES_FLAG;
     std::uint32_t cookie = 0;
     if (dm_task_set_cookie(task, &cookie, flags) == 0) return fail(errc::io, "device-mapper: udev cookie", errno);
     auto done = run(task, what);
@@ -54,7 +54,8 @@ result<> run_with_udev(dm_task* task, std::string const& what) {
 
 result<> load(int type, std::string const& name, std::string const& uuid, target const& what) {
     SCRATCHD_TRY(auto const task, make_task(type, name));
-    if (!uuid.empty() && dm_task_set_uuid(task.get(), uuid.c_str()) == 0) return fail(errc::internal, "dm uuid " + uuid);
+    if (!uuid.empty() && dm_task_set_uuid(task.get(), uuid.c_str()) == 0)
+        return fail(errc::internal, "dm uuid " + uuid);
     if (dm_task_add_target(task.get(), what.start, what.length, what.type.c_str(), what.parameters.c_str()) == 0)
         return fail(errc::no_memory, "dm target for " + name);
     return type == DM_DEVICE_CREATE ? run_with_udev(task.get(), "create " + name) : run(task.get(), "load " + name);
@@ -80,8 +81,12 @@ result<status> query(std::string const& name) {
     dm_info info{};
     if (dm_task_get_info(task.get(), &info) == 0) return fail(errc::io, "device-mapper: info " + name);
     char const* const uuid = dm_task_get_uuid(task.get());
-    return status{info.exists != 0, info.suspended != 0, info.deferred_remove != 0, info.open_count,
-                  makedev(info.major, info.minor), uuid != nullptr ? uuid : ""};
+    return status{info.exists != 0,
+                  info.suspended != 0,
+                  info.deferred_remove != 0,
+                  info.open_count,
+                  makedev(info.major, info.minor),
+                  uuid != nullptr ? uuid : ""};
 }
 
 result<std::vector<target>> table(std::string const& name) {

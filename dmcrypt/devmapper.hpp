@@ -6,10 +6,10 @@
 
 #include "agent/base/error.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd::dm {

@@ -1,10 +1,10 @@
 #include "dmcrypt/direct_io.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstring>
-#include <fmt/format.h>
 #include <new>
-#include <unistd.h>
 
 namespace scratchd {
 

@@ -4,18 +4,18 @@
 #include "agent/base/mounts.hpp"
 #include "dmcrypt/volume.hpp"
 
-#include <algorithm>
-#include <cerrno>
-#include <charconv>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fstream>
 #include <glob.h>
 #include <linux/fs.h>
-#include <set>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <set>
 
 namespace scratchd {
 namespace {
@@ -45,19 +45,23 @@ std::vector<std::string> entries(fs::path const& folder) {
     return names;
 }
 
-fs::path sysfs(dev_t device) { return "/sys/dev/block/" + device_text(device); }
+fs::path sysfs(dev_t device) {
+    return "/sys/dev/block/" + device_text(device);
+}
 
 dev_t parse_device(std::string const& text) {
     auto const colon = text.find(':');
     if (colon == std::string::npos) return 0;
-    return makedev(static_cast<unsigned>(number(text.substr(0, colon))), static_cast<unsigned>(number(text.substr(colon + 1))));
+    return makedev(static_cast<unsigned>(number(text.substr(0, colon))),
+                   static_cast<unsigned>(number(text.substr(colon + 1))));
 }
 
 // The device, its partitions, what is stacked on them, and so on upwards.
 void collect_above(dev_t device, std::set<dev_t>& all) {
     if (!all.insert(device).second) return;
     auto const folder = sysfs(device);
-    for (auto const& name : entries(folder / "holders")) collect_above(parse_device(attribute(folder / "holders" / name / "dev")), all);
+    for (auto const& name : entries(folder / "holders"))
+        collect_above(parse_device(attribute(folder / "holders" / name / "dev")), all);
     for (auto const& name : entries(folder))
         if (fs::exists(folder / name / "partition")) collect_above(parse_device(attribute(folder / name / "dev")), all);
 }
@@ -105,7 +109,9 @@ void describe(disk_facts& disk) {
 
 }  // namespace
 
-std::string disk_facts::identity() const { return fmt::format("{}|{}|{}", model, serial, size_bytes); }
+std::string disk_facts::identity() const {
+    return fmt::format("{}|{}|{}", model, serial, size_bytes);
+}
 
 result<disk_facts> examine_disk(std::string const& name, bool read_content) {
     disk_facts disk;

@@ -7,11 +7,11 @@
 #include "agent/base/error.hpp"
 #include "agent/base/handle.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -21,11 +21,11 @@ struct disk_facts {
     std::filesystem::path device;  // the node behind the link: /dev/nvme0n1
     dev_t number = 0;
     std::uint64_t size_bytes = 0;
-    std::uint64_t sequence = 0;    // diskseq: changes when another disk takes the same name (Linux 5.15); 0 if unknown
+    std::uint64_t sequence = 0;  // diskseq: changes when another disk takes the same name (Linux 5.15); 0 if unknown
     std::string model;
     std::string serial;
     bool read_only = false;
-    bool partition = false;        // a part of a disk, not a whole one
+    bool partition = false;  // a part of a disk, not a whole one
     std::vector<std::string> partitions;
     std::vector<std::string> holders;  // device-mapper, md, bcache ... above it
     std::vector<std::string> mounts;   // mount points of it and of all that is above it or inside it
@@ -34,7 +34,7 @@ struct disk_facts {
     bool claimed = false;              // somebody has it open exclusively
     std::string signature;             // what libblkid finds at its head: "ext4", "gpt", "crypto_LUKS"; empty: nothing
     std::string label;
-    bool blank = false;                // no signature, and all samples are zero
+    bool blank = false;  // no signature, and all samples are zero
 
     // What makes it the same disk after a reboot: model, serial and size; a loop device's file.
     [[nodiscard]] std::string identity() const;

@@ -2,9 +2,9 @@
 #include "dmcrypt/direct_io.hpp"
 #include "dmcrypt/disk.hpp"
 
-#include <algorithm>
 #include <blkid.h>
 #include <fcntl.h>
+#include <algorithm>
 
 namespace scratchd {
 namespace {
@@ -27,7 +27,8 @@ result<> probe_signature(int fd, disk_facts& disk) {
     if (rc != 0) return {};
     char const* value = nullptr;
     for (char const* key : {"TYPE", "PTTYPE"})
-        if (disk.signature.empty() && blkid_probe_lookup_value(probe.get(), key, &value, nullptr) == 0) disk.signature = value;
+        if (disk.signature.empty() && blkid_probe_lookup_value(probe.get(), key, &value, nullptr) == 0)
+            disk.signature = value;
     if (blkid_probe_lookup_value(probe.get(), "LABEL", &value, nullptr) == 0) disk.label = value;
     if (disk.signature.empty()) disk.signature = "unknown";
     return {};
@@ -48,7 +49,8 @@ result<bool> all_zero(int fd, std::uint64_t size) {
         if (!zero) return false;
     }
     for (std::uint64_t i = 1; i <= inner_samples; ++i) {
-        SCRATCHD_TRY(bool const zero, is_zero(fd, last / (inner_samples + 1) * i / direct_block * direct_block, direct_block));
+        SCRATCHD_TRY(bool const zero,
+                     is_zero(fd, last / (inner_samples + 1) * i / direct_block * direct_block, direct_block));
         if (!zero) return false;
     }
     return true;

@@ -1,8 +1,8 @@
 #include "dmcrypt/disk_rules.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <algorithm>
 
 namespace scratchd {
 
@@ -21,8 +21,8 @@ std::optional<refusal> refuse_use(disk_facts const& disk) {
     if (!disk.ours && disk.claimed) return refusal{errc::disk_in_use, disk.name + " is open exclusively elsewhere"};
     if (disk.read_only) return refusal{errc::disk_read_only, disk.name + " is read-only"};
     if (disk.size_bytes < least_disk_bytes)
-        return refusal{errc::disk_too_small, fmt::format("{} has {} bytes, {} are needed", disk.name, disk.size_bytes,
-                                                         least_disk_bytes)};
+        return refusal{errc::disk_too_small,
+                       fmt::format("{} has {} bytes, {} are needed", disk.name, disk.size_bytes, least_disk_bytes)};
     return std::nullopt;
 }
 
@@ -31,7 +31,7 @@ std::optional<refusal> refuse_adoption(disk_facts const& disk, adoption allowed)
     // What Azure puts on a fresh temporary disk (cloud-init, azure-vm-utils): one NTFS partition of that label.
     bool const cloud_made = disk.signature == "ntfs" && disk.label == "Temporary Storage";
     if (allowed == adoption::temporary && cloud_made) return std::nullopt;
-    auto const holds = !disk.partitions.empty()    ? fmt::format("the partitions {}", fmt::join(disk.partitions, ", "))
+    auto const holds = !disk.partitions.empty()  ? fmt::format("the partitions {}", fmt::join(disk.partitions, ", "))
                        : !disk.signature.empty() ? fmt::format("a signature ({})", disk.signature)
                                                  : std::string("data");
     return refusal{errc::disk_foreign, fmt::format("{} was never scratch here and holds {}", disk.name, holds)};
@@ -39,8 +39,9 @@ std::optional<refusal> refuse_adoption(disk_facts const& disk, adoption allowed)
 
 std::optional<refusal> refuse_name(std::string const& name) {
     constexpr std::string_view stable[] = {"/dev/disk/by-id/", "/dev/disk/by-path/", "/dev/disk/azure/", "/dev/loop"};
-    if (name.contains("..") ||
-        std::ranges::none_of(stable, [&](auto prefix) { return name.starts_with(prefix) && name.size() > prefix.size(); }))
+    if (name.contains("..") || std::ranges::none_of(stable, [&](auto prefix) {
+            return name.starts_with(prefix) && name.size() > prefix.size();
+        }))
         return refusal{errc::config_value, fmt::format("\"{}\" is no stable name: give /dev/disk/by-id/...", name)};
     return std::nullopt;
 }

@@ -3,18 +3,18 @@
 #include "agent/base/process.hpp"
 #include "dmcrypt/direct_io.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace scratchd {
 
 mkfs_command plan_mkfs(fs_options const& options, std::filesystem::path const& device) {
-    if (options.type == fs_type::xfs)
-        return {"/sbin/mkfs.xfs", {"-q", "-f", "-K", "-l", "size=64m", device.string()}};
-    return {"/sbin/mke2fs",
-            {"-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-i", std::to_string(options.bytes_per_inode),
-             "-O", "^has_journal,^resize_inode,sparse_super2,metadata_csum,64bit,extent,dir_index,large_dir,extra_isize",
-             "-E", "packed_meta_blocks=1,num_backup_sb=0,lazy_itable_init=1,nodiscard,root_owner=0:0", device.string()}};
+    if (options.type == fs_type::xfs) return {"/sbin/mkfs.xfs", {"-q", "-f", "-K", "-l", "size=64m", device.string()}};
+    return {
+        "/sbin/mke2fs",
+        {"-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-i", std::to_string(options.bytes_per_inode), "-O",
+         "^has_journal,^resize_inode,sparse_super2,metadata_csum,64bit,extent,dir_index,large_dir,extra_isize", "-E",
+         "packed_meta_blocks=1,num_backup_sb=0,lazy_itable_init=1,nodiscard,root_owner=0:0", device.string()}};
 }
 
 result<> make_filesystem(fs_options const& options, std::filesystem::path const& device, deadline until) {

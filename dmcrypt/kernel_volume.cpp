@@ -12,15 +12,15 @@
 #include "dmcrypt/stripe.hpp"
 #include "dmcrypt/teardown.hpp"
 
-#include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <future>
 #include <linux/fs.h>
-#include <map>
-#include <optional>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <algorithm>
+#include <future>
+#include <map>
+#include <optional>
 
 namespace scratchd {
 namespace {
@@ -101,13 +101,16 @@ public:
     result<ending> destroy_key(remnant const& what) override {
         // The last reference to the file system: the kernel drops its cached files now, which takes long when there
         // are many. That is not waited for.
-        std::erase_if(closing_, [](auto& f) { return f.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+        std::erase_if(closing_,
+                      [](auto& f) { return f.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
         if (auto root = roots_.extract(what.device); root && root.mapped())
-            closing_.push_back(std::async(std::launch::async, [fd = std::move(root.mapped())]() mutable { fd.reset(); }));
+            closing_.push_back(
+                std::async(std::launch::async, [fd = std::move(root.mapped())]() mutable { fd.reset(); }));
         return end_mapping(what.mapping);
     }
 
-    result<> prove_dead(std::vector<remnant> const& ended, std::vector<check>& proven, std::vector<remnant>& pending) override {
+    result<> prove_dead(std::vector<remnant> const& ended, std::vector<check>& proven,
+                        std::vector<remnant>& pending) override {
         for (auto const& r : ended) SCRATCHD_CHECK(prove_mapping_dead(r, proven, pending));
         SCRATCHD_TRY(auto const keys, leftover_volume_keys());
         proven.push_back({"no-key-in-keyring", keys.empty(), keys.empty() ? "no logon key of dm-crypt" : keys});
@@ -130,7 +133,8 @@ private:
         for (auto const& known : settings_.disks) {
             SCRATCHD_TRY(auto now, examine_disk(known.name, false));
             if (now.identity() != known.identity() || now.number != known.number || now.sequence != known.sequence)
-                return fail(errc::disk_changed, fmt::format("{} was {} and is now {}", known.name, known.identity(), now.identity()));
+                return fail(errc::disk_changed,
+                            fmt::format("{} was {} and is now {}", known.name, known.identity(), now.identity()));
             if (alone && (now.claimed || !now.holders.empty() || !now.mounts.empty()))
                 return fail(errc::disk_in_use, known.name + " came into use elsewhere");
             SCRATCHD_TRY(auto raw, open_file(now.device, O_RDWR | O_DIRECT | O_NOFOLLOW));
@@ -155,7 +159,8 @@ private:
         return verify_crypt_table(live, {below, sectors});
     }
 
-    result<generation> build(std::string const& name, create_request const& request, std::vector<check>& proven, deadline until) {
+    result<generation> build(std::string const& name, create_request const& request, std::vector<check>& proven,
+                             deadline until) {
         SCRATCHD_CHECK(open_disks(true));
         SCRATCHD_CHECK(prepare_mount_point(settings_.mount));
         SCRATCHD_TRY(auto key, fresh_volume_key(current_key_context(request.number, request.last_fingerprint)));
@@ -177,24 +182,36 @@ private:
 
         SCRATCHD_TRY(auto const live, dm::query(name));
         SCRATCHD_CHECK(verify(name, below, sectors));
-        proven.push_back({"table-as-asked", true, fmt::format("{}, 512-bit key by keyring, 4096-byte sectors", volume_cipher)});
-        generation made{request.number, name, {}, settings_.mount, volume_cipher, static_cast<int>(volume_key_bytes * 8),
-                        volume_sector_bytes, sectors * 512, std::move(fingerprint), ""};
+        proven.push_back(
+            {"table-as-asked", true, fmt::format("{}, 512-bit key by keyring, 4096-byte sectors", volume_cipher)});
+        generation made{request.number,
+                        name,
+                        {},
+                        settings_.mount,
+                        volume_cipher,
+                        static_cast<int>(volume_key_bytes * 8),
+                        volume_sector_bytes,
+                        sectors * 512,
+                        std::move(fingerprint),
+                        ""};
         for (auto const& d : facts) made.devices.push_back(d.name);
         SCRATCHD_CHECK(prove_encrypting(live.device, request, made, proven));
         SCRATCHD_CHECK(make_filesystem(settings_.filesystem, node_of(live.device), until));
         SCRATCHD_CHECK(SCRATCHD_FAILPOINT("volume.formatted"));
-        SCRATCHD_TRY(roots_[live.device], mount_scratch("/dev/mapper/" + name, live.device, settings_.mount, settings_.filesystem));
+        SCRATCHD_TRY(roots_[live.device],
+                     mount_scratch("/dev/mapper/" + name, live.device, settings_.mount, settings_.filesystem));
         proven.push_back({"mounted", true, fmt::format("{} on {}, seen by PID 1", name, made.mount)});
         return made;
     }
 
-    result<> prove_encrypting(dev_t device, create_request const& request, generation& made, std::vector<check>& proven) {
+    result<> prove_encrypting(dev_t device, create_request const& request, generation& made,
+                              std::vector<check>& proven) {
         SCRATCHD_TRY(auto const mapping, open_file(node_of(device), O_RDWR | O_DIRECT));
         if (samples_) {
             SCRATCHD_TRY(auto const equal, count_equal(mapping.get(), *samples_));
-            proven.push_back({"old-data-unreadable", equal == 0, fmt::format("{} of {} samples of the last generation read equal",
-                                                                             equal, samples_->blocks.size())});
+            proven.push_back(
+                {"old-data-unreadable", equal == 0,
+                 fmt::format("{} of {} samples of the last generation read equal", equal, samples_->blocks.size())});
             if (equal != 0) return fail(errc::key_not_dead, "the new mapping reads data of the last generation");
             samples_.reset();
         }
@@ -203,7 +220,8 @@ private:
         SCRATCHD_TRY(made.canary, check_canary(mapping.get(), places));
         if (made.canary == request.last_canary)
             return fail(errc::key_repeated, "the canary has the same ciphertext as in the last generation");
-        proven.push_back({"disk-encrypts", true, fmt::format("canary read back as ciphertext from {} disk(s)", places.size())});
+        proven.push_back(
+            {"disk-encrypts", true, fmt::format("canary read back as ciphertext from {} disk(s)", places.size())});
         return zero_ends(mapping.get(), made.size_bytes);
     }
 

@@ -4,11 +4,11 @@
 #include "agent/crypto/digest.hpp"
 #include "dmcrypt/crypt_table.hpp"
 
+#include <fmt/format.h>
+#include <sys/random.h>
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <fmt/format.h>
-#include <sys/random.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>

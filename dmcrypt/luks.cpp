@@ -4,13 +4,13 @@
 #include "agent/base/handle.hpp"
 #include "dmcrypt/crypt_table.hpp"
 
-#include <cerrno>
 #include <fmt/format.h>
 #include <keyutils.h>
 #include <libcryptsetup.h>
-#include <sstream>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <cerrno>
+#include <sstream>
 
 namespace scratchd {
 namespace {
@@ -67,7 +67,8 @@ result<> activate_luks(std::string const& name, std::filesystem::path const& dev
     pbkdf.hash = "sha256";
     pbkdf.iterations = 1000;  // the least that is allowed: it guards a digest of 512 random bits
     pbkdf.flags = CRYPT_PBKDF_NO_BENCHMARK;
-    if (int const rc = crypt_set_pbkdf_type(cd.get(), &pbkdf); rc < 0) return fail(errc::internal, "crypt_set_pbkdf_type", -rc);
+    if (int const rc = crypt_set_pbkdf_type(cd.get(), &pbkdf); rc < 0)
+        return fail(errc::internal, "crypt_set_pbkdf_type", -rc);
     if (int const rc = crypt_set_metadata_size(cd.get(), metadata_bytes, keyslots_bytes); rc < 0)
         return fail(errc::internal, "crypt_set_metadata_size", -rc);
 
@@ -76,7 +77,9 @@ result<> activate_luks(std::string const& name, std::filesystem::path const& dev
     parameters.data_device = device.c_str();
     parameters.sector_size = volume_sector_bytes;
     auto const* const bytes = reinterpret_cast<char const*>(key.bytes().data());
-    if (int const rc = crypt_format(cd.get(), CRYPT_LUKS2, "aes", "xts-plain64", nullptr, bytes, key.size(), &parameters); rc < 0)
+    if (int const rc =
+            crypt_format(cd.get(), CRYPT_LUKS2, "aes", "xts-plain64", nullptr, bytes, key.size(), &parameters);
+        rc < 0)
         return fail(activation_code(rc), with_words("crypt_format", said), -rc);
 
     constexpr std::uint32_t flags = CRYPT_ACTIVATE_KEYRING_KEY | CRYPT_ACTIVATE_PRIVATE |
@@ -97,7 +100,8 @@ result<std::string> leftover_volume_keys() {
         std::string flags;
         words >> serial >> flags;
         bool const dead = flags.contains('R') || flags.contains('D') || flags.contains('i');
-        if (line.contains("logon") && line.contains("cryptsetup:") && !dead) found += (found.empty() ? "" : ", ") + serial;
+        if (line.contains("logon") && line.contains("cryptsetup:") && !dead)
+            found += (found.empty() ? "" : ", ") + serial;
     }
     return found;
 }

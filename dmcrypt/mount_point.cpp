@@ -3,15 +3,15 @@
 #include "agent/base/file.hpp"
 #include "agent/base/mounts.hpp"
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
-#include <ranges>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <algorithm>
+#include <cerrno>
+#include <ranges>
 
 namespace scratchd {
 namespace {
@@ -30,7 +30,8 @@ result<unique_fd> walk(std::filesystem::path const& path) {
         struct stat st{};
         if (::fstat(next, &st) != 0) return fail_errno("stat " + path.string());
         if (!S_ISDIR(st.st_mode))
-            return fail(errc::mount_point_unsafe, fmt::format("{} in {} is not a folder", part.string(), path.string()));
+            return fail(errc::mount_point_unsafe,
+                        fmt::format("{} in {} is not a folder", part.string(), path.string()));
         bool const sticky_root = (st.st_mode & S_ISVTX) != 0 && st.st_uid == 0;
         if (st.st_uid != 0 || ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky_root))
             return fail(errc::mount_point_unsafe,
@@ -69,15 +70,16 @@ result<unique_fd> open_mounted(std::filesystem::path const& target, dev_t device
     struct stat st{};
     if (::fstat(root.get(), &st) != 0) return fail_errno("stat " + target.string());
     if (st.st_dev != device)
-        return fail(errc::table_mismatch, fmt::format("{} is device {}, not {}", target.string(), device_text(st.st_dev),
-                                                      device_text(device)));
+        return fail(errc::table_mismatch, fmt::format("{} is device {}, not {}", target.string(),
+                                                      device_text(st.st_dev), device_text(device)));
     return root;
 }
 
 result<unique_fd> mount_scratch(std::filesystem::path const& source, dev_t device, std::filesystem::path const& target,
                                 fs_options const& options) {
     bool const ext4 = options.type == fs_type::ext4;
-    if (::mount(source.c_str(), target.c_str(), ext4 ? "ext4" : "xfs", MS_NODEV | MS_NOSUID, ext4 ? "noinit_itable" : "") != 0)
+    if (::mount(source.c_str(), target.c_str(), ext4 ? "ext4" : "xfs", MS_NODEV | MS_NOSUID,
+                ext4 ? "noinit_itable" : "") != 0)
         return fail_errno(fmt::format("mount {} on {}", source.string(), target.string()), errc::mount_failed);
     SCRATCHD_TRY(auto root, open_mounted(target, device));
     SCRATCHD_TRY(auto const seen, read_mounts("/proc/1/mountinfo"));
@@ -94,7 +96,8 @@ result<> check_mount_namespace() {
     auto const init = ec ? std::filesystem::path{} : std::filesystem::read_symlink("/proc/1/ns/mnt", ec);
     if (ec) return fail(errc::mount_invisible, "compare the mount namespace with PID 1's", ec.value());
     if (own != init)
-        return fail(errc::mount_invisible, fmt::format("scratchd runs in {}, PID 1 in {}", own.string(), init.string()));
+        return fail(errc::mount_invisible,
+                    fmt::format("scratchd runs in {}, PID 1 in {}", own.string(), init.string()));
     return {};
 }
 
@@ -115,8 +118,8 @@ result<> shut_down(int root_fd, dev_t device) {
     struct stat st{};
     if (::fstat(root_fd, &st) != 0) return fail_errno("stat the scratch root");
     if (device == 0 || st.st_dev != device)
-        return fail(errc::internal, fmt::format("refusing to shut down device {}: scratch is {}", device_text(st.st_dev),
-                                                device_text(device)));
+        return fail(errc::internal, fmt::format("refusing to shut down device {}: scratch is {}",
+                                                device_text(st.st_dev), device_text(device)));
     std::uint32_t how = without_flush;
     if (::ioctl(root_fd, shutdown_ioctl, &how) != 0) return fail_errno("shut the file system down");
     return {};

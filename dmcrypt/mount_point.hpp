@@ -5,8 +5,8 @@
 #include "agent/base/handle.hpp"
 #include "dmcrypt/filesystem.hpp"
 
-#include <filesystem>
 #include <sys/types.h>
+#include <filesystem>
 
 namespace scratchd {
 

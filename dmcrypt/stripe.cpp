@@ -2,8 +2,8 @@
 
 #include "agent/base/mounts.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace scratchd {
 

@@ -3,9 +3,9 @@
 #include "agent/base/mounts.hpp"
 #include "dmcrypt/devmapper.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cerrno>
-#include <fmt/format.h>
 #include <thread>
 
 namespace scratchd {
@@ -39,7 +39,9 @@ result<bool> remove_within(std::string const& name, std::chrono::milliseconds sp
 
 }  // namespace
 
-std::string stripe_name(std::string const& mapping) { return mapping + std::string(stripe_suffix); }
+std::string stripe_name(std::string const& mapping) {
+    return mapping + std::string(stripe_suffix);
+}
 
 result<std::vector<remnant>> survey_mappings() {
     SCRATCHD_TRY(auto const names, dm::list(mapping_prefix));
@@ -87,7 +89,8 @@ result<> prove_mapping_dead(remnant const& ended, std::vector<check>& proven, st
     }
     SCRATCHD_TRY(auto const table, dm::table(ended.mapping));
     bool const only_error = !table.empty() && !reaches_disk(table);
-    proven.push_back({"no-table", only_error, fmt::format("{} is {}", ended.mapping, table.empty() ? "empty" : table.front().type)});
+    proven.push_back(
+        {"no-table", only_error, fmt::format("{} is {}", ended.mapping, table.empty() ? "empty" : table.front().type)});
     if (!only_error) return fail(errc::key_not_dead, ended.mapping + " still has a live table");
     pending.push_back({ended.mapping, now.device, false, now.open_count});
     return {};

@@ -10,10 +10,10 @@
 #include "agent/base/handle.hpp"
 #include "agent/base/secret.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -31,8 +31,8 @@ struct generation {
     int key_bits = 0;
     int sector_size = 0;
     std::uint64_t size_bytes = 0;
-    std::string fingerprint;           // keyed hash of the key
-    std::string canary;                // hash of the canary's ciphertext
+    std::string fingerprint;  // keyed hash of the key
+    std::string canary;       // hash of the canary's ciphertext
 };
 
 // A mapping of ours that the kernel has, whoever made it.
@@ -73,9 +73,9 @@ public:
     virtual result<unique_fd> open_root() = 0;
 
     // The steps that end a generation, in this order; each is safe to repeat.
-    virtual result<> shut_down(remnant const& what) = 0;         // no more reads or writes, nothing flushed
-    virtual result<> sample(remnant const& what) = 0;            // remembers hashes of what the key decrypts, while live
-    virtual result<> detach(remnant const& what) = 0;            // out of the host's mount table
+    virtual result<> shut_down(remnant const& what) = 0;  // no more reads or writes, nothing flushed
+    virtual result<> sample(remnant const& what) = 0;     // remembers hashes of what the key decrypts, while live
+    virtual result<> detach(remnant const& what) = 0;     // out of the host's mount table
     virtual result<ending> destroy_key(remnant const& what) = 0;
     // No table with a key, no key in a keyring, nothing mounted; what still exists of it is in `pending`.
     virtual result<> prove_dead(std::vector<remnant> const& ended, std::vector<check>& proven,

@@ -1,7 +1,7 @@
 #include "agent/api/catalog.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace scratchd {
 namespace {
@@ -25,8 +25,10 @@ constexpr auto configuration = exit_code::configuration;
 constexpr catalog_entry entries[] = {
     {internal, "a fault in scratchd", not_clean, "journalctl -u scratchd; report it", failed, 500},
     {io, "a system call failed", not_clean, see_status, failed, 500},
-    {timed_out, "it took longer than allowed", not_clean, "scratchctl job end ID --timeout 120", exit_code::timed_out, 504},
-    {not_permitted, "the caller may not do this", as_before, "run it as root or as a member of group scratchd", exit_code::not_permitted, 403},
+    {timed_out, "it took longer than allowed", not_clean, "scratchctl job end ID --timeout 120", exit_code::timed_out,
+     504},
+    {not_permitted, "the caller may not do this", as_before, "run it as root or as a member of group scratchd",
+     exit_code::not_permitted, 403},
     {bad_request, "the request is not understood", as_before, "scratchctl --help", usage, 400},
     {kernel_lacks, "the kernel lacks what encryption needs", "not in use: nothing was encrypted, so nothing is offered",
      "modprobe dm-crypt; then systemctl restart scratchd", failed, 500},
@@ -35,69 +37,93 @@ constexpr catalog_entry entries[] = {
     {program_failed, "a program could not be started", not_clean, wipe_again, failed, 500},
     {no_memory, "memory could not be had or locked", not_clean, "raise LimitMEMLOCK= of scratchd.service", failed, 500},
 
-    {config_missing, "there is no configuration file", untouched, "install one: /usr/share/doc/scratchd/scratchd.toml", configuration, 500},
+    {config_missing, "there is no configuration file", untouched, "install one: /usr/share/doc/scratchd/scratchd.toml",
+     configuration, 500},
     {config_syntax, "the configuration is not TOML", untouched, check_config, configuration, 500},
     {config_value, "the configuration has a wrong key or value", untouched, check_config, configuration, 500},
-    {config_insecure, "others than root can change the configuration", untouched, "chown root: FILE; chmod go-w FILE", configuration, 500},
+    {config_insecure, "others than root can change the configuration", untouched, "chown root: FILE; chmod go-w FILE",
+     configuration, 500},
     {hbi_sealed, "hbi was decided at the node's first start and cannot change", untouched,
      "set hbi back, or install the node anew from its image", refused, 403},
-    {not_configured, "no disk is configured", untouched, "name disks in /etc/scratchd/scratchd.toml: [scratch] disks", busy, 503},
+    {not_configured, "no disk is configured", untouched, "name disks in /etc/scratchd/scratchd.toml: [scratch] disks",
+     busy, 503},
 
     {disk_unknown, "there is no such disk", untouched, "scratchctl disks", configuration, 500},
-    {disk_in_use, "the disk is in use", untouched, "scratchctl disks; end that use, then systemctl restart scratchd", failed, 500},
-    {disk_is_system, "the disk carries the running system", untouched, "take it out of [scratch] disks", configuration, 500},
-    {disk_read_only, "the disk is read-only", untouched, "blockdev --setrw, or take it out of [scratch] disks", failed, 500},
+    {disk_in_use, "the disk is in use", untouched, "scratchctl disks; end that use, then systemctl restart scratchd",
+     failed, 500},
+    {disk_is_system, "the disk carries the running system", untouched, "take it out of [scratch] disks", configuration,
+     500},
+    {disk_read_only, "the disk is read-only", untouched, "blockdev --setrw, or take it out of [scratch] disks", failed,
+     500},
     {disk_foreign, "the disk holds something that scratchd did not put there", untouched,
      "look at it; if all on it may be lost: [scratch] adopt = \"erase\"", refused, 403},
-    {disk_changed, "another disk came under this name", untouched, "scratchctl disks; then systemctl restart scratchd", failed, 500},
+    {disk_changed, "another disk came under this name", untouched, "scratchctl disks; then systemctl restart scratchd",
+     failed, 500},
     {disk_too_small, "the disk is too small", untouched, "take it out of [scratch] disks", configuration, 500},
 
     {keyring_refused, "the kernel keyring did not take or give up the key", not_clean,
      "cat /proc/keys; sysctl kernel.keys.root_maxkeys; then scratchctl wipe --yes", failed, 500},
     {table_mismatch, "the kernel's mapping is not the one that was asked for", not_clean, wipe_again, failed, 500},
-    {not_encrypting, "what was written did not reach the disk as ciphertext", not_clean, "dmsetup table; take the node out and report it", failed, 500},
+    {not_encrypting, "what was written did not reach the disk as ciphertext", not_clean,
+     "dmsetup table; take the node out and report it", failed, 500},
     {key_repeated, "the machine drew a key that it used before", not_clean,
      "this machine was restored or cloned: reboot it, then scratchctl status", failed, 500},
     {mkfs_failed, "the file system could not be made", not_clean, wipe_again, failed, 500},
     {mount_failed, "the file system could not be mounted", not_clean, wipe_again, failed, 500},
     {mount_invisible, "jobs would not see what scratchd mounts", untouched,
      "remove ProtectSystem=, PrivateTmp= and the like from scratchd.service", failed, 500},
-    {mount_point_unsafe, "the mount point is in use or others can change it", untouched, "choose another [scratch] mount", configuration, 500},
+    {mount_point_unsafe, "the mount point is in use or others can change it", untouched,
+     "choose another [scratch] mount", configuration, 500},
 
-    {job_id_invalid, "the job id cannot be used", as_before, "give letters, digits and . _ - + , @ [ ], at most 64", usage, 400},
+    {job_id_invalid, "the job id cannot be used", as_before, "give letters, digits and . _ - + , @ [ ], at most 64",
+     usage, 400},
     {user_unknown, "there is no such user", as_before, "getent passwd USER", usage, 400},
-    {device_held, "somebody still holds scratch", key_dead, "end what holds it, then scratchctl job end ID --timeout 60", failed, 500},
-    {job_differs, "the job began with other settings", as_before, "scratchctl job end ID; then begin it again", refused, 409},
+    {device_held, "somebody still holds scratch", key_dead,
+     "end what holds it, then scratchctl job end ID --timeout 60", failed, 500},
+    {job_differs, "the job began with other settings", as_before, "scratchctl job end ID; then begin it again", refused,
+     409},
     {node_not_ready, "the node is not ready for this", as_before, "scratchctl status; try again", busy, 503},
     {job_unknown, "no such job holds this node", as_before, "scratchctl job list", refused, 404},
-    {node_failed, "the node failed an earlier step and takes no job", not_clean, "scratchctl status; then scratchctl wipe --yes", failed, 503},
-    {cgroup_refused, "the control group cannot be given to a job", as_before, "give the job's own cgroup v2 folder", refused, 403},
+    {node_failed, "the node failed an earlier step and takes no job", not_clean,
+     "scratchctl status; then scratchctl wipe --yes", failed, 503},
+    {cgroup_refused, "the control group cannot be given to a job", as_before, "give the job's own cgroup v2 folder",
+     refused, 403},
     {jobs_running, "jobs hold the volume", as_before, "scratchctl job list; end them first", busy, 409},
-    {processes_survive, "processes of the job do not die", key_dead, "find what they wait for (state D), then scratchctl job end ID", failed, 500},
+    {processes_survive, "processes of the job do not die", key_dead,
+     "find what they wait for (state D), then scratchctl job end ID", failed, 500},
 
-    {state_full, "the state folder is full", not_clean, "free space below /var/lib/scratchd, then scratchctl wipe --yes", failed, 507},
-    {journal_broken, "the journal does not verify", not_clean, "scratchctl report verify; then scratchctl wipe --yes", failed, 500},
+    {state_full, "the state folder is full", not_clean,
+     "free space below /var/lib/scratchd, then scratchctl wipe --yes", failed, 507},
+    {journal_broken, "the journal does not verify", not_clean, "scratchctl report verify; then scratchctl wipe --yes",
+     failed, 500},
     {already_running, "another scratchd runs on this state folder", as_before, "systemctl status scratchd", busy, 503},
-    {state_insecure, "a file in the state folder does not verify or others can read it", untouched, "ls -l /var/lib/scratchd", failed, 500},
+    {state_insecure, "a file in the state folder does not verify or others can read it", untouched,
+     "ls -l /var/lib/scratchd", failed, 500},
 
     {record_changed, "a record was changed", as_before, "compare with the copy off this node", evidence, 500},
     {record_missing, "a record is missing", as_before, "compare with the copy off this node", evidence, 404},
-    {record_misplaced, "a record stands in the wrong place", as_before, "compare with the copy off this node", evidence, 500},
-    {record_forged, "a record was not signed by this node's key", as_before, "compare with the copy off this node", evidence, 500},
+    {record_misplaced, "a record stands in the wrong place", as_before, "compare with the copy off this node", evidence,
+     500},
+    {record_forged, "a record was not signed by this node's key", as_before, "compare with the copy off this node",
+     evidence, 500},
     {record_unreadable, "a record cannot be read", as_before, "compare with the copy off this node", evidence, 500},
 
-    {key_not_dead, "it could not be proven that the key is destroyed", not_clean, "take the node out; reboot it: the key dies with the kernel", failed, 500},
+    {key_not_dead, "it could not be proven that the key is destroyed", not_clean,
+     "take the node out; reboot it: the key dies with the kernel", failed, 500},
     {wipe_cancelled, "the wipe was cancelled", not_clean, wipe_again, failed, 500},
     {method_refused, "this method is not possible here", as_before, "scratchctl wipe --dry-run", refused, 403},
 
-    {daemon_unreachable, "scratchd does not answer", "unknown to this command: treat it as not clean", "systemctl status scratchd", exit_code::unreachable, 503},
+    {daemon_unreachable, "scratchd does not answer", "unknown to this command: treat it as not clean",
+     "systemctl status scratchd", exit_code::unreachable, 503},
     {bad_reply, "scratchd gave an answer that is not understood", "unknown to this command: treat it as not clean",
      "scratchctl version; scratchd --version", exit_code::unreachable, 502},
 };
 
 }  // namespace
 
-std::span<catalog_entry const> catalog() { return entries; }
+std::span<catalog_entry const> catalog() {
+    return entries;
+}
 
 catalog_entry const& explain(errc code) {
     auto const* const found = std::ranges::find(entries, code, &catalog_entry::code);
@@ -106,7 +132,8 @@ catalog_entry const& explain(errc code) {
 
 std::string full_text(error const& e) {
     auto const& entry = explain(e.code);
-    return fmt::format("{} {}: {}\n  disk: {}\n  next: {}", code_text(e.code), entry.title, e.message(), entry.disk, entry.next);
+    return fmt::format("{} {}: {}\n  disk: {}\n  next: {}", code_text(e.code), entry.title, e.message(), entry.disk,
+                       entry.next);
 }
 
 }  // namespace scratchd

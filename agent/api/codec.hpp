@@ -10,8 +10,10 @@
 namespace scratchd::api {
 
 // Instantiated in codec.cpp for every type of types.hpp.
-template <class T> std::string encode(T const& value);
-template <class T> result<T> decode(std::string_view text);
+template <class T>
+std::string encode(T const& value);
+template <class T>
+result<T> decode(std::string_view text);
 
 problem make_problem(error const& e);
 // The error that a problem came from, for the client.

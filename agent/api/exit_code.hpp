@@ -5,11 +5,11 @@ namespace scratchd {
 
 enum class exit_code : int {
     done = 0,
-    failed = 1,          // something failed; the node is not clean
+    failed = 1,  // something failed; the node is not clean
     usage = 2,
-    busy = 3,            // not ready, try again
-    refused = 4,         // by policy
-    unreachable = 5,     // the daemon does not answer
+    busy = 3,         // not ready, try again
+    refused = 4,      // by policy
+    unreachable = 5,  // the daemon does not answer
     not_permitted = 6,
     evidence_broken = 7,
     timed_out = 8,

@@ -60,8 +60,12 @@ struct disk_view {
     bool chosen = false;
     std::string why;
 };
-struct disk_list { std::vector<disk_view> disks; };
-struct job_list { std::vector<job_view> jobs; };
+struct disk_list {
+    std::vector<disk_view> disks;
+};
+struct job_list {
+    std::vector<job_view> jobs;
+};
 
 struct begin_request {
     std::string id;
@@ -73,7 +77,9 @@ struct begin_request {
 
 using environment = std::map<std::string, std::string>;
 
-struct env_reply { environment env; };
+struct env_reply {
+    environment env;
+};
 
 struct begin_reply {
     std::string id;
@@ -122,7 +128,9 @@ struct report_line {
     std::string level;
     double duration_seconds = 0;
 };
-struct report_list { std::vector<report_line> reports; };
+struct report_list {
+    std::vector<report_line> reports;
+};
 
 // RFC 9457, with three members of our own.
 struct problem {

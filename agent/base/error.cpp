@@ -1,7 +1,7 @@
 #include "agent/base/error.hpp"
 
-#include <cerrno>
 #include <fmt/format.h>
+#include <cerrno>
 #include <system_error>
 
 namespace scratchd {
@@ -16,7 +16,9 @@ std::string error::message() const {
     return fmt::format("{}: {}", what, std::generic_category().message(sys));
 }
 
-std::string code_text(errc code) { return fmt::format("E{:04}", std::to_underlying(code)); }
+std::string code_text(errc code) {
+    return fmt::format("E{:04}", std::to_underlying(code));
+}
 
 std::unexpected<error> fail(errc code, std::string what, int sys) {
     return std::unexpected(error{code, sys, std::move(what)});

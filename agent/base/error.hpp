@@ -93,7 +93,8 @@ struct error {
 // Printed form of a code: "E0042".
 std::string code_text(errc code);
 
-template <class T = void> class [[nodiscard]] result : public std::expected<T, error> {
+template <class T = void>
+class [[nodiscard]] result : public std::expected<T, error> {
 public:
     using std::expected<T, error>::expected;
 };
@@ -103,23 +104,21 @@ std::unexpected<error> fail(errc code, std::string what, int sys = 0);
 // Takes errno, so call it before anything else can change it.
 std::unexpected<error> fail_errno(std::string what, errc code = errc::io);
 
-
 }  // namespace scratchd
 
 #define SCRATCHD_JOIN_(a, b) a##b
 #define SCRATCHD_JOIN(a, b) SCRATCHD_JOIN_(a, b)
-#define SCRATCHD_TRY_(tmp, ret, decl, ...)                             \
-    auto tmp = (__VA_ARGS__);                                          \
-    if (!tmp) ret std::unexpected(std::move(tmp).error());             \
+#define SCRATCHD_TRY_(tmp, ret, decl, ...)                 \
+    auto tmp = (__VA_ARGS__);                              \
+    if (!tmp) ret std::unexpected(std::move(tmp).error()); \
     decl = *std::move(tmp)
 
 // SCRATCHD_TRY(auto key, fresh_key()): binds the value or returns the error.
 #define SCRATCHD_TRY(decl, ...) SCRATCHD_TRY_(SCRATCHD_JOIN(try_, __COUNTER__), return, decl, __VA_ARGS__)
 // SCRATCHD_CHECK(sync(fd)): for results without a value, and values nobody needs.
-#define SCRATCHD_CHECK(...)                                                                     \
-    do {                                                                                        \
-        if (auto checked = (__VA_ARGS__); !checked)                                             \
-            return std::unexpected(std::move(checked).error());                                 \
+#define SCRATCHD_CHECK(...)                                                                             \
+    do {                                                                                                \
+        if (auto checked = (__VA_ARGS__); !checked) return std::unexpected(std::move(checked).error()); \
     } while (false)
 // The same in a coroutine.
 #define SCRATCHD_CO_TRY(decl, ...) SCRATCHD_TRY_(SCRATCHD_JOIN(try_, __COUNTER__), co_return, decl, __VA_ARGS__)

@@ -8,9 +8,9 @@
 
 #include "agent/base/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json.hpp>
 #include <concepts>
-#include <fmt/format.h>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,12 +20,17 @@
 namespace scratchd::json {
 
 class writer;
-template <class T> boost::json::value write(T const& value);
+template <class T>
+boost::json::value write(T const& value);
 
 class writer {
 public:
-    template <class T> void operator()(std::string_view name, T const& value) { object_[name] = write(value); }
-    template <class T> void operator()(std::string_view name, std::optional<T> const& value) {
+    template <class T>
+    void operator()(std::string_view name, T const& value) {
+        object_[name] = write(value);
+    }
+    template <class T>
+    void operator()(std::string_view name, std::optional<T> const& value) {
         if (value) object_[name] = write(*value);
     }
     boost::json::object take() { return std::move(object_); }
@@ -34,7 +39,8 @@ private:
     boost::json::object object_;
 };
 
-template <class T> boost::json::value write(T const& value) {
+template <class T>
+boost::json::value write(T const& value) {
     if constexpr (std::same_as<T, bool> || std::floating_point<T>) return value;
     else if constexpr (std::signed_integral<T>) return static_cast<std::int64_t>(value);
     else if constexpr (std::unsigned_integral<T>) return static_cast<std::uint64_t>(value);
@@ -62,12 +68,14 @@ public:
         if (object_ == nullptr) set_problem(path_, "is not an object");
     }
 
-    template <class T> void operator()(std::string_view name, T& into) {
+    template <class T>
+    void operator()(std::string_view name, T& into) {
         auto const* value = find(name);
         if (value == nullptr) set_problem(at(name), "is missing");
         else if (!failed()) read(*value, at(name), into);
     }
-    template <class T> void operator()(std::string_view name, std::optional<T>& into) {
+    template <class T>
+    void operator()(std::string_view name, std::optional<T>& into) {
         auto const* value = find(name);
         if (value != nullptr && !failed()) read(*value, at(name), into.emplace());
     }
@@ -94,7 +102,8 @@ private:
         return object_ != nullptr ? object_->if_contains(name) : nullptr;
     }
 
-    template <class T> void read(boost::json::value const& from, std::string const& where, T& into) {
+    template <class T>
+    void read(boost::json::value const& from, std::string const& where, T& into) {
         if constexpr (std::floating_point<T>) {
             boost::json::error_code ec;
             into = from.is_number() ? from.to_number<T>(ec) : T{};
@@ -114,11 +123,14 @@ private:
             else set_problem(where, "is not an object");
         } else if constexpr (requires { typename T::mapped_type; }) {
             if (auto const* o = from.if_object())
-                for (auto const& member : *o) read(member.value(), fmt::format("{}.{}", where, std::string_view(member.key())), into[member.key()]);
+                for (auto const& member : *o)
+                    read(member.value(), fmt::format("{}.{}", where, std::string_view(member.key())),
+                         into[member.key()]);
             else set_problem(where, "is not an object");
         } else if constexpr (requires { into.emplace_back(); }) {
             if (auto const* array = from.if_array())
-                for (auto const& item : *array) read(item, fmt::format("{}[{}]", where, into.size()), into.emplace_back());
+                for (auto const& item : *array)
+                    read(item, fmt::format("{}[{}]", where, into.size()), into.emplace_back());
             else set_problem(where, "is not a list");
         } else {
             reader inner(from, where);
@@ -133,7 +145,8 @@ private:
     std::optional<std::string> problem_;
 };
 
-template <class T> result<T> read(boost::json::value const& from) {
+template <class T>
+result<T> read(boost::json::value const& from) {
     T value{};
     reader in(from, "");
     fields(in, value);
@@ -141,7 +154,8 @@ template <class T> result<T> read(boost::json::value const& from) {
     return value;
 }
 
-template <class T> result<T> read_text(std::string_view text, limits allowed = {}) {
+template <class T>
+result<T> read_text(std::string_view text, limits allowed = {}) {
     SCRATCHD_TRY(auto const value, parse(text, allowed));
     return read<T>(value);
 }

@@ -1,9 +1,9 @@
 #include "agent/base/file.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
 
 namespace scratchd {
 namespace {
@@ -17,7 +17,8 @@ std::unexpected<error> write_failed(std::string what) {
 
 result<unique_fd> open_file(std::filesystem::path const& path, int flags, mode_t mode) {
     int const fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-    if (fd < 0) return (flags & O_CREAT) != 0 ? write_failed("open " + path.string()) : fail_errno("open " + path.string());
+    if (fd < 0)
+        return (flags & O_CREAT) != 0 ? write_failed("open " + path.string()) : fail_errno("open " + path.string());
     return unique_fd(fd);
 }
 

@@ -4,11 +4,11 @@
 #include "agent/base/error.hpp"
 #include "agent/base/handle.hpp"
 
+#include <sys/types.h>
 #include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 
 namespace scratchd {
 

@@ -1,8 +1,8 @@
 // Owners for what C gives out: descriptors and pointers.
 #pragma once
 
-#include <memory>
 #include <unistd.h>
+#include <memory>
 #include <utility>
 
 namespace scratchd {
@@ -33,10 +33,15 @@ private:
     int fd_ = -1;
 };
 
-template <auto Free> struct c_free {
-    template <class T> void operator()(T* p) const noexcept { (void)Free(p); }
+template <auto Free>
+struct c_free {
+    template <class T>
+    void operator()(T* p) const noexcept {
+        (void)Free(p);
+    }
 };
 // c_ptr<EVP_MD_CTX, EVP_MD_CTX_free>: a C library's object with its free function.
-template <class T, auto Free> using c_ptr = std::unique_ptr<T, c_free<Free>>;
+template <class T, auto Free>
+using c_ptr = std::unique_ptr<T, c_free<Free>>;
 
 }  // namespace scratchd

@@ -1,7 +1,7 @@
 #include "agent/base/ids.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace scratchd {
 namespace {
@@ -22,9 +22,10 @@ result<job_id> job_id::parse(std::string_view text) {
     if (text.front() == '.' || text.front() == '-')
         return fail(errc::job_id_invalid, "the job id starts with a dot or a dash");
     if (auto const bad = std::ranges::find_if_not(text, allowed); bad != text.end())
-        return fail(errc::job_id_invalid, fmt::format("the job id has byte 0x{:02x} at position {}; allowed are letters, "
-                                                      "digits and . _ - + , @ [ ]",
-                                                      static_cast<unsigned char>(*bad), bad - text.begin() + 1));
+        return fail(errc::job_id_invalid,
+                    fmt::format("the job id has byte 0x{:02x} at position {}; allowed are letters, "
+                                "digits and . _ - + , @ [ ]",
+                                static_cast<unsigned char>(*bad), bad - text.begin() + 1));
     return job_id(std::string(text));
 }
 

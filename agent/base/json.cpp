@@ -1,9 +1,9 @@
 #include "agent/base/json.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
-#include <fmt/format.h>
 #include <set>
 #include <vector>
 
@@ -116,7 +116,8 @@ result<boost::json::value> parse(std::string_view text, limits allowed) {
     boost::json::basic_parser<duplicate_finder> finder(options);
     auto const read = finder.write_some(false, text.data(), text.size(), ec);
     if (!finder.handler().duplicate.empty())
-        return fail(errc::bad_request, fmt::format("JSON has the key \"{}\" twice in one object", finder.handler().duplicate));
+        return fail(errc::bad_request,
+                    fmt::format("JSON has the key \"{}\" twice in one object", finder.handler().duplicate));
     if (ec || read != text.size() || !finder.done())
         return fail(errc::bad_request,
                     fmt::format("not JSON at byte {}: {}", read, ec ? ec.message() : "bytes after the value"));

@@ -1,9 +1,9 @@
 #include "agent/base/log.hpp"
 
-#include <cstdlib>
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <cstdlib>
 
 namespace scratchd::log {
 namespace {

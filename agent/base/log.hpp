@@ -38,10 +38,18 @@ using fields = std::initializer_list<field>;
 void start(level lowest);
 void write(level at, std::string_view event, fields with);
 
-inline void debug(std::string_view event, fields with = {}) { write(level::debug, event, with); }
-inline void info(std::string_view event, fields with = {}) { write(level::info, event, with); }
-inline void warn(std::string_view event, fields with = {}) { write(level::warn, event, with); }
-inline void error(std::string_view event, fields with = {}) { write(level::error, event, with); }
+inline void debug(std::string_view event, fields with = {}) {
+    write(level::debug, event, with);
+}
+inline void info(std::string_view event, fields with = {}) {
+    write(level::info, event, with);
+}
+inline void warn(std::string_view event, fields with = {}) {
+    write(level::warn, event, with);
+}
+inline void error(std::string_view event, fields with = {}) {
+    write(level::error, event, with);
+}
 
 // The text of a line without time and level, for tests.
 std::string line(std::string_view event, fields with);

@@ -12,7 +12,9 @@ namespace {
 using table_ptr = c_ptr<libmnt_table, mnt_unref_table>;
 using iter_ptr = c_ptr<libmnt_iter, mnt_free_iter>;
 
-std::string text(char const* s) { return s != nullptr ? s : ""; }
+std::string text(char const* s) {
+    return s != nullptr ? s : "";
+}
 
 }  // namespace
 
@@ -31,6 +33,8 @@ result<std::vector<mount_entry>> read_mounts(std::filesystem::path const& mounti
     return all;
 }
 
-std::string device_text(dev_t device) { return fmt::format("{}:{}", major(device), minor(device)); }
+std::string device_text(dev_t device) {
+    return fmt::format("{}:{}", major(device), minor(device));
+}
 
 }  // namespace scratchd

@@ -4,9 +4,9 @@
 
 #include "agent/base/error.hpp"
 
+#include <sys/types.h>
 #include <filesystem>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -14,12 +14,12 @@ namespace scratchd {
 struct mount_entry {
     int id = 0;
     int parent = 0;
-    dev_t device = 0;       // st_dev of the files on it
-    std::string root;       // the part of the file system that is mounted
-    std::string target;     // mount point, as that process sees it
-    std::string type;       // ext4, fuse.sshfs, overlay, ...
+    dev_t device = 0;    // st_dev of the files on it
+    std::string root;    // the part of the file system that is mounted
+    std::string target;  // mount point, as that process sees it
+    std::string type;    // ext4, fuse.sshfs, overlay, ...
     std::string source;
-    std::string fs_options; // options of the superblock: upperdir= and lowerdir= of an overlay
+    std::string fs_options;  // options of the superblock: upperdir= and lowerdir= of an overlay
 };
 
 // In mount order, parents before children.

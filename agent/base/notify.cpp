@@ -4,8 +4,14 @@
 
 namespace scratchd {
 
-void notify_ready() { (void)sd_notify(0, "READY=1"); }
-void notify_stopping() { (void)sd_notify(0, "STOPPING=1"); }
-void notify_status(std::string const& line) { (void)sd_notify(0, ("STATUS=" + line).c_str()); }
+void notify_ready() {
+    (void)sd_notify(0, "READY=1");
+}
+void notify_stopping() {
+    (void)sd_notify(0, "STOPPING=1");
+}
+void notify_status(std::string const& line) {
+    (void)sd_notify(0, ("STATUS=" + line).c_str());
+}
 
 }  // namespace scratchd

@@ -2,14 +2,14 @@
 
 #include "agent/base/handle.hpp"
 
-#include <cerrno>
-#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
 
 namespace scratchd {
 namespace {
@@ -66,7 +66,8 @@ result<std::string> collect(int output, int pidfd, deadline until) {
 
 }  // namespace
 
-result<program_outcome> run_program(std::filesystem::path const& path, std::vector<std::string> arguments, deadline until) {
+result<program_outcome> run_program(std::filesystem::path const& path, std::vector<std::string> arguments,
+                                    deadline until) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe2");
     unique_fd const from(ends[0]);
@@ -81,7 +82,8 @@ result<program_outcome> run_program(std::filesystem::path const& path, std::vect
 
     spawn_settings const settings(to.get());
     pid_t pid = -1;
-    if (int const problem = ::posix_spawn(&pid, name.c_str(), &settings.files, &settings.attributes, argv.data(), environment);
+    if (int const problem =
+            ::posix_spawn(&pid, name.c_str(), &settings.files, &settings.attributes, argv.data(), environment);
         problem != 0)
         return fail(problem == ENOENT ? errc::program_missing : errc::program_failed, "start " + name, problem);
     to.reset();

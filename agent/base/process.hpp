@@ -18,6 +18,7 @@ struct program_outcome {
 // Starts `path` with `arguments` (argv[0] is added) in a process group of its own, with only PATH and LC_ALL set and
 // standard input from /dev/null. When the deadline passes, the whole group is killed and the error is timed_out.
 // A missing program is program_missing. A non-zero exit is not an error here: the caller knows what it means.
-result<program_outcome> run_program(std::filesystem::path const& path, std::vector<std::string> arguments, deadline until);
+result<program_outcome> run_program(std::filesystem::path const& path, std::vector<std::string> arguments,
+                                    deadline until);
 
 }  // namespace scratchd

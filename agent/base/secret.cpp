@@ -1,17 +1,18 @@
 #include "agent/base/secret.hpp"
 
-#include <algorithm>
-#include <cstring>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace scratchd {
 
 secret::secret(secret&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
       mapped_(std::exchange(other.mapped_, 0)) {}
 
 secret& secret::operator=(secret&& other) noexcept {
@@ -24,7 +25,9 @@ secret& secret::operator=(secret&& other) noexcept {
     return *this;
 }
 
-secret::~secret() { clear(); }
+secret::~secret() {
+    clear();
+}
 
 void secret::clear() noexcept {
     if (data_ == nullptr) return;

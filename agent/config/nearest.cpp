@@ -1,7 +1,7 @@
 #include "agent/config/nearest.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace scratchd {
 namespace {

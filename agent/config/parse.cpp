@@ -2,12 +2,12 @@
 
 #include "agent/base/file.hpp"
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <toml++/toml.h>
+#include <algorithm>
+#include <cerrno>
 
 namespace scratchd {
 namespace {
@@ -37,7 +37,8 @@ result<setting_value> value_of(toml::node const& node, std::string const& file) 
     return setting_value(std::move(items));
 }
 
-result<> flatten(toml::table const& table, std::string const& prefix, std::string const& file, std::vector<setting>& into) {
+result<> flatten(toml::table const& table, std::string const& prefix, std::string const& file,
+                 std::vector<setting>& into) {
     for (auto const& [name, node] : table) {
         auto const key = prefix.empty() ? std::string(name.str()) : fmt::format("{}.{}", prefix, name.str());
         if (auto const* inner = node.as_table()) {
@@ -52,7 +53,9 @@ result<> flatten(toml::table const& table, std::string const& prefix, std::strin
 
 result<std::string> read_trusted(std::filesystem::path const& file) {
     auto opened = open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (!opened) return fail(opened.error().sys == ENOENT ? errc::config_missing : errc::config_insecure, file.string(), opened.error().sys);
+    if (!opened)
+        return fail(opened.error().sys == ENOENT ? errc::config_missing : errc::config_insecure, file.string(),
+                    opened.error().sys);
     struct stat st{};
     if (::fstat(opened->get(), &st) != 0) return fail_errno("stat " + file.string());
     if (!S_ISREG(st.st_mode)) return fail(errc::config_insecure, file.string() + " is not a regular file");
@@ -76,7 +79,8 @@ result<std::vector<setting>> parse_toml(std::string_view text, std::string const
         auto const parsed = toml::parse(text, file);
         SCRATCHD_CHECK(flatten(parsed, "", file, all));
     } catch (toml::parse_error const& problem) {
-        return fail(errc::config_syntax, fmt::format("{}: {}", place(problem.source(), file).text(), problem.description()));
+        return fail(errc::config_syntax,
+                    fmt::format("{}: {}", place(problem.source(), file).text(), problem.description()));
     }
     // toml++ sorts by name: problems are easier to follow in the order of the file.
     std::ranges::sort(all, {}, [](setting const& s) { return std::pair(s.where.line, s.where.column); });
@@ -88,10 +92,11 @@ result<config> load_config(std::filesystem::path const& file) {
     SCRATCHD_CHECK(add_file(file, loaded));
     std::vector<std::filesystem::path> drop_ins;
     std::error_code ec;
-    for (auto it = std::filesystem::directory_iterator(file.string() + ".d", ec); !ec && it != std::filesystem::directory_iterator();
-         it.increment(ec))
+    for (auto it = std::filesystem::directory_iterator(file.string() + ".d", ec);
+         !ec && it != std::filesystem::directory_iterator(); it.increment(ec))
         if (it->path().extension() == ".toml") drop_ins.push_back(it->path());
-    if (ec && ec != std::errc::no_such_file_or_directory) return fail(errc::config_insecure, file.string() + ".d", ec.value());
+    if (ec && ec != std::errc::no_such_file_or_directory)
+        return fail(errc::config_insecure, file.string() + ".d", ec.value());
     std::ranges::sort(drop_ins);
     for (auto const& drop_in : drop_ins) SCRATCHD_CHECK(add_file(drop_in, loaded));
     SCRATCHD_CHECK(check_config(loaded));
@@ -104,8 +109,9 @@ result<> check_config(config const& c) {
         return found != c.origins.end() ? found->second.text() : std::string("default");
     };
     if (!c.scratch.disks.empty() && !c.workspace.hbi)
-        return fail(errc::config_value, where("workspace.hbi") + ": workspace.hbi is off: this version encrypts every disk it "
-                                                                 "takes, so set it to true or leave scratch.disks empty");
+        return fail(errc::config_value, where("workspace.hbi") +
+                                            ": workspace.hbi is off: this version encrypts every disk it "
+                                            "takes, so set it to true or leave scratch.disks empty");
     return {};
 }
 

@@ -2,10 +2,10 @@
 
 #include "agent/config/nearest.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <algorithm>
+#include <charconv>
 #include <functional>
 
 namespace scratchd {
@@ -13,7 +13,9 @@ namespace {
 
 using words = std::vector<std::string>;
 
-std::string quoted(std::string_view text) { return fmt::format("\"{}\"", text); }
+std::string quoted(std::string_view text) {
+    return fmt::format("\"{}\"", text);
+}
 
 std::string duration_text(std::chrono::milliseconds span) {
     return span.count() % 1000 == 0 ? fmt::format("{}s", span.count() / 1000) : fmt::format("{}ms", span.count());
@@ -25,9 +27,12 @@ struct key {
     std::function<std::string(config const&)> get;
 };
 
-std::unexpected<error> wrong(std::string what) { return fail(errc::config_value, std::move(what)); }
+std::unexpected<error> wrong(std::string what) {
+    return fail(errc::config_value, std::move(what));
+}
 
-template <class T> result<T> typed(setting_value const& value, char const* expected) {
+template <class T>
+result<T> typed(setting_value const& value, char const* expected) {
     if (auto const* right = std::get_if<T>(&value)) return *right;
     return wrong(fmt::format("must be {}", expected));
 }
@@ -72,7 +77,8 @@ key absolute_path(std::string_view name, std::function<std::string&(config&)> at
     return {name,
             [at](config& c, setting_value const& v) -> result<> {
                 SCRATCHD_TRY(auto text, typed<std::string>(v, "a path"));
-                if (!text.starts_with('/') || text.size() < 2 || text.contains("/../") || text.ends_with("/..") || text.contains("//"))
+                if (!text.starts_with('/') || text.size() < 2 || text.contains("/../") || text.ends_with("/..") ||
+                    text.contains("//"))
                     return wrong("must be an absolute path without ..");
                 if (text.ends_with('/')) text.pop_back();
                 at(c) = std::move(text);
@@ -118,10 +124,12 @@ std::vector<key> const& keys() {
         choice("workspace.role", {"cluster", "instance"}, [](config& c) -> std::string& { return c.workspace.role; }),
         disk_list(),
         absolute_path("scratch.mount", [](config& c) -> std::string& { return c.scratch.mount; }),
-        choice("scratch.adopt", {"blank", "temporary", "erase"}, [](config& c) -> std::string& { return c.scratch.adopt; }),
+        choice("scratch.adopt", {"blank", "temporary", "erase"},
+               [](config& c) -> std::string& { return c.scratch.adopt; }),
         choice("scratch.filesystem", {"ext4", "xfs"}, [](config& c) -> std::string& { return c.scratch.filesystem; }),
         inode_ratio(),
-        duration("cleanup.deadline", 5s, 1h, [](config& c) -> std::chrono::milliseconds& { return c.cleanup.deadline; }),
+        duration("cleanup.deadline", 5s, 1h,
+                 [](config& c) -> std::chrono::milliseconds& { return c.cleanup.deadline; }),
         choice("cleanup.method", {"crypto"}, [](config& c) -> std::string& { return c.cleanup.method; }),
     };
     return all;
@@ -129,13 +137,16 @@ std::vector<key> const& keys() {
 
 }  // namespace
 
-std::string origin::text() const { return file.empty() ? "default" : fmt::format("{}:{}:{}", file, line, column); }
+std::string origin::text() const {
+    return file.empty() ? "default" : fmt::format("{}:{}:{}", file, line, column);
+}
 
 result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     std::int64_t number = 0;
     auto const [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
     std::string_view const unit(end, text.data() + text.size());
-    constexpr std::pair<std::string_view, std::int64_t> units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    constexpr std::pair<std::string_view, std::int64_t> units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
     auto const* const found = std::ranges::find(units, unit, &std::pair<std::string_view, std::int64_t>::first);
     if (problem != std::errc{} || number < 0 || number > 1000000 || found == std::end(units))
         return wrong(fmt::format("must be a duration like \"30s\", \"500ms\" or \"5m\", not \"{}\"", text));

@@ -12,8 +12,12 @@
 namespace scratchd {
 namespace {
 
-unsigned char const* raw(std::span<std::byte const> data) { return reinterpret_cast<unsigned char const*>(data.data()); }
-unsigned char* writable(std::span<std::byte> data) { return reinterpret_cast<unsigned char*>(data.data()); }
+unsigned char const* raw(std::span<std::byte const> data) {
+    return reinterpret_cast<unsigned char const*>(data.data());
+}
+unsigned char* writable(std::span<std::byte> data) {
+    return reinterpret_cast<unsigned char*>(data.data());
+}
 
 OSSL_PARAM octets(char const* name, std::span<std::byte const> data) {
     static std::byte nothing{};  // OpenSSL refuses a null pointer even for no bytes
@@ -30,11 +34,14 @@ result<digest256> sha256(std::span<std::byte const> data) {
     return out;
 }
 
-result<digest256> sha256(std::string_view data) { return sha256(as_bytes(data)); }
+result<digest256> sha256(std::string_view data) {
+    return sha256(as_bytes(data));
+}
 
 result<digest256> hmac_sha256(std::span<std::byte const> key, std::span<std::byte const> data) {
     digest256 out{};
-    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(data), data.size(), writable(out), nullptr) == nullptr)
+    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(data), data.size(), writable(out), nullptr) ==
+        nullptr)
         return fail(errc::internal, "HMAC SHA-256");
     return out;
 }
@@ -72,11 +79,12 @@ std::string base64(std::span<std::byte const> data) {
 result<std::string> base64_decode(std::string_view text) {
     constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     auto const padding = text.ends_with("==") ? 2U : text.ends_with('=') ? 1U : 0U;
-    if (text.size() % 4 != 0 || text.substr(0, text.size() - padding).find_first_not_of(alphabet) != std::string_view::npos)
+    if (text.size() % 4 != 0 ||
+        text.substr(0, text.size() - padding).find_first_not_of(alphabet) != std::string_view::npos)
         return fail(errc::bad_request, "not base64");
     std::string out(text.size() / 4 * 3, '\0');
-    if (EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<unsigned char const*>(text.data()),
-                        static_cast<int>(text.size())) < 0)
+    if (EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                        reinterpret_cast<unsigned char const*>(text.data()), static_cast<int>(text.size())) < 0)
         return fail(errc::bad_request, "not base64");
     out.resize(out.size() - padding);
     return out;

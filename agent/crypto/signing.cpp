@@ -16,7 +16,9 @@ using md_ctx = c_ptr<EVP_MD_CTX, EVP_MD_CTX_free>;
 
 constexpr std::size_t signature_bytes = 64;
 
-unsigned char const* raw(std::string_view text) { return reinterpret_cast<unsigned char const*>(text.data()); }
+unsigned char const* raw(std::string_view text) {
+    return reinterpret_cast<unsigned char const*>(text.data());
+}
 
 }  // namespace
 
@@ -35,7 +37,8 @@ result<std::string> signing_key::sign(std::string_view message) const {
     std::string out(signature_bytes, '\0');
     std::size_t size = out.size();
     if (!context || EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) != 1 ||
-        EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, raw(message), message.size()) != 1)
+        EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, raw(message),
+                       message.size()) != 1)
         return fail(errc::internal, "Ed25519 signature");
     return out;
 }
@@ -50,7 +53,8 @@ result<std::string> signing_key::public_pem() const {
 
 result<verifying_key> verifying_key::from_pem(std::string_view pem) {
     bio_ptr const bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    std::shared_ptr<EVP_PKEY> key(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
+    std::shared_ptr<EVP_PKEY> key(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr) : nullptr,
+                                  EVP_PKEY_free);
     if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519)
         return fail(errc::record_unreadable, "not an Ed25519 public key in PEM");
     return verifying_key(std::move(key));

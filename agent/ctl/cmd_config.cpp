@@ -3,9 +3,9 @@
 #include "agent/ctl/commands.hpp"
 #include "agent/ctl/table.hpp"
 
-#include <CLI/CLI.hpp>
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
+#include <CLI/CLI.hpp>
 #include <memory>
 
 namespace scratchd::ctl {

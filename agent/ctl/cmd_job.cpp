@@ -3,9 +3,9 @@
 #include "agent/ctl/commands.hpp"
 #include "agent/ctl/table.hpp"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fmt/format.h>
 #include <memory>
 
 namespace scratchd::ctl {
@@ -24,34 +24,44 @@ struct job_options {
     double timeout = 0;
 };
 
-std::chrono::milliseconds limit_of(double seconds) { return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000)) + slack; }
+std::chrono::milliseconds limit_of(double seconds) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000)) + slack;
+}
 
-template <class T> std::optional<T> given(T const& value) { return value.empty() ? std::nullopt : std::optional(value); }
+template <class T>
+std::optional<T> given(T const& value) {
+    return value.empty() ? std::nullopt : std::optional(value);
+}
 
 exit_code begin(session const& s, job_options const& o) {
-    api::begin_request const wanted{o.id, o.user, given(o.credentials), given(o.cgroups), o.timeout > 0 ? std::optional(o.timeout) : std::nullopt};
-    auto const text = ask(s, {"POST", "/v1/jobs", api::encode(wanted), limit_of(o.timeout > 0 ? o.timeout : begin_seconds)},
-                          "begin of job " + o.id);
+    api::begin_request const wanted{o.id, o.user, given(o.credentials), given(o.cgroups),
+                                    o.timeout > 0 ? std::optional(o.timeout) : std::nullopt};
+    auto const text =
+        ask(s, {"POST", "/v1/jobs", api::encode(wanted), limit_of(o.timeout > 0 ? o.timeout : begin_seconds)},
+            "begin of job " + o.id);
     if (!text) return complain(s, text.error());
     auto const begun = api::decode<api::begin_reply>(*text);
     if (!begun) return complain(s, {errc::bad_reply, 0, begun.error().what});
-    print(s.json ? *text : fmt::format("job {} has {} (generation {})\n", begun->id, begun->directory, begun->generation));
+    print(s.json ? *text
+                 : fmt::format("job {} has {} (generation {})\n", begun->id, begun->directory, begun->generation));
     return exit_code::done;
 }
 
 exit_code end(session const& s, job_options const& o) {
     api::end_request const wanted{given(o.cgroups), o.timeout > 0 ? std::optional(o.timeout) : std::nullopt};
-    auto const text = ask(s, {"POST", fmt::format("/v1/jobs/{}/end", encode_segment(o.id)), api::encode(wanted),
-                              limit_of(o.timeout > 0 ? o.timeout : end_seconds)},
+    auto const text = ask(s,
+                          {"POST", fmt::format("/v1/jobs/{}/end", encode_segment(o.id)), api::encode(wanted),
+                           limit_of(o.timeout > 0 ? o.timeout : end_seconds)},
                           "end of job " + o.id);
     if (!text) return complain(s, text.error());
     auto const ended = api::decode<api::end_reply>(*text);
     if (!ended) return complain(s, {errc::bad_reply, 0, ended.error().what});
-    if (!ended->known) fmt::print(stderr, "{} no job {} holds this node: nothing was done\n", code_text(errc::job_unknown), o.id);
+    if (!ended->known)
+        fmt::print(stderr, "{} no job {} holds this node: nothing was done\n", code_text(errc::job_unknown), o.id);
     if (s.json) print(*text);
     else if (ended->known)
-        print(fmt::format("job {} ended: record {}, {} checks passed, generation {}, {}\n", ended->id, ended->sequence, ended->checks.size(),
-                          ended->generation, seconds_text(ended->duration_seconds)));
+        print(fmt::format("job {} ended: record {}, {} checks passed, generation {}, {}\n", ended->id, ended->sequence,
+                          ended->checks.size(), ended->generation, seconds_text(ended->duration_seconds)));
     return exit_code::done;
 }
 

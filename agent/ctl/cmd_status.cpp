@@ -3,15 +3,16 @@
 #include "agent/ctl/commands.hpp"
 #include "agent/ctl/table.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 namespace scratchd::ctl {
 namespace {
 
 std::string volume_text(api::volume_view const& v) {
-    return fmt::format("/dev/mapper/{}, {}, {}-bit key, {}, generation {}", v.mapping, v.cipher, v.key_bits, size_text(v.size_bytes), v.generation);
+    return fmt::format("/dev/mapper/{}, {}, {}-bit key, {}, generation {}", v.mapping, v.cipher, v.key_bits,
+                       size_text(v.size_bytes), v.generation);
 }
 
 exit_code show(session const& s, std::string const& text) {
@@ -35,9 +36,10 @@ exit_code show(session const& s, std::string const& text) {
     rows.push_back({"jobs", jobs.empty() ? "none" : fmt::format("{}", fmt::join(jobs, ", "))});
     for (auto const& name : now->pending) rows.push_back({"closing", name});
     if (now->last_wipe)
-        rows.push_back({"last wipe", fmt::format("{}, {}, {}, {}, record {}", now->last_wipe->time, now->last_wipe->method,
-                                                 seconds_text(now->last_wipe->duration_seconds),
-                                                 now->last_wipe->verified ? "verified" : "NOT VERIFIED", now->last_wipe->sequence)});
+        rows.push_back({"last wipe",
+                        fmt::format("{}, {}, {}, {}, record {}", now->last_wipe->time, now->last_wipe->method,
+                                    seconds_text(now->last_wipe->duration_seconds),
+                                    now->last_wipe->verified ? "verified" : "NOT VERIFIED", now->last_wipe->sequence)});
     print(table({{"what", false, false}, {"value", false, true}}, rows, false));
     return exit_code::done;
 }
@@ -65,8 +67,11 @@ void add_disks(CLI::App& app, session const& s, action& run) {
             if (s.json) print(*text);
             else {
                 std::vector<std::vector<std::string>> rows;
-                for (auto const& d : list->disks) rows.push_back({d.device, size_text(d.size_bytes), d.model, d.serial, d.chosen ? "yes" : "no", d.why});
-                print(table({{"DEVICE"}, {"SIZE", true}, {"MODEL"}, {"SERIAL"}, {"CHOSEN", false, true}, {"WHY"}}, rows));
+                for (auto const& d : list->disks)
+                    rows.push_back(
+                        {d.device, size_text(d.size_bytes), d.model, d.serial, d.chosen ? "yes" : "no", d.why});
+                print(
+                    table({{"DEVICE"}, {"SIZE", true}, {"MODEL"}, {"SERIAL"}, {"CHOSEN", false, true}, {"WHY"}}, rows));
             }
             return exit_code::done;
         };

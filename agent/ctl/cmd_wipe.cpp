@@ -2,12 +2,12 @@
 #include "agent/ctl/commands.hpp"
 #include "agent/ctl/table.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fmt/format.h>
 #include <iostream>
 #include <memory>
-#include <unistd.h>
 
 namespace scratchd::ctl {
 namespace {
@@ -35,7 +35,9 @@ exit_code wipe(session const& s, wipe_options const& o) {
     if (!done) return complain(s, {errc::bad_reply, 0, done.error().what});
     if (s.json) print(*text);
     else if (done->dry_run) print(fmt::format("would use {}: {}\n", done->method, done->why));
-    else print(fmt::format("wiped by {}: record {}, generation {}, {}\n", done->method, done->sequence, done->generation, seconds_text(done->duration_seconds)));
+    else
+        print(fmt::format("wiped by {}: record {}, generation {}, {}\n", done->method, done->sequence, done->generation,
+                          seconds_text(done->duration_seconds)));
     return exit_code::done;
 }
 

@@ -2,9 +2,9 @@
 #include "agent/base/version.hpp"
 #include "agent/ctl/commands.hpp"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <exception>
-#include <fmt/format.h>
 
 int main(int argc, char** argv) {
     using namespace scratchd;
@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
     app.fallthrough();
     app.add_flag("--json", s.json, "print JSON");
     app.add_option("--socket", s.socket, "the daemon's control socket")->capture_default_str();
-    app.add_option("--status-file", s.status_file, "what to read when the socket may not be opened")->capture_default_str();
+    app.add_option("--status-file", s.status_file, "what to read when the socket may not be opened")
+        ->capture_default_str();
     app.set_version_flag("--version", std::string(version));
     ctl::add_status(app, s, run);
     ctl::add_disks(app, s, run);

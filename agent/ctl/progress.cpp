@@ -3,12 +3,12 @@
 #include "agent/api/codec.hpp"
 #include "agent/ipc/http_client.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
-#include <fmt/format.h>
 #include <mutex>
-#include <unistd.h>
 
 namespace scratchd::ctl {
 namespace {
@@ -18,7 +18,8 @@ constexpr auto tick = std::chrono::milliseconds(200);
 
 std::string current_step(std::filesystem::path const& socket) {
     auto const reply = ipc::send(socket, {"GET", "/v1/status", "", std::chrono::seconds(1)});
-    auto const now = reply ? api::decode<api::status>(reply->body) : result<api::status>(std::unexpected(reply.error()));
+    auto const now =
+        reply ? api::decode<api::status>(reply->body) : result<api::status>(std::unexpected(reply.error()));
     return now ? fmt::format("{}{}{}", now->state, now->step.empty() ? "" : ": ", now->step) : "";
 }
 
@@ -41,7 +42,9 @@ void show(std::stop_token const& ending, std::filesystem::path const& socket, st
 
 progress_line::progress_line(std::filesystem::path socket, std::string word) {
     if (word.empty() || ::isatty(STDERR_FILENO) == 0) return;
-    shower_ = std::jthread([socket = std::move(socket), word = std::move(word)](std::stop_token const& ending) { show(ending, socket, word); });
+    shower_ = std::jthread([socket = std::move(socket), word = std::move(word)](std::stop_token const& ending) {
+        show(ending, socket, word);
+    });
 }
 
 }  // namespace scratchd::ctl

@@ -4,8 +4,8 @@
 #include "agent/api/codec.hpp"
 #include "agent/ctl/progress.hpp"
 
-#include <cstdio>
 #include <fmt/format.h>
+#include <cstdio>
 
 namespace scratchd::ctl {
 
@@ -26,12 +26,15 @@ exit_code complain(session const& s, error const& e) {
     return explain(e.code).exit;
 }
 
-void print(std::string const& text) { std::fputs(text.c_str(), stdout); }
+void print(std::string const& text) {
+    std::fputs(text.c_str(), stdout);
+}
 
 std::string encode_segment(std::string const& text) {
     std::string out;
     for (unsigned char const c : text)
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_') out += static_cast<char>(c);
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_')
+            out += static_cast<char>(c);
         else out += fmt::format("%{:02X}", c);
     return out;
 }

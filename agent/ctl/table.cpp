@@ -2,11 +2,11 @@
 
 #include "agent/base/handle.hpp"
 
-#include <cstdlib>
 #include <fmt/format.h>
 #include <libsmartcols/libsmartcols.h>
-#include <string_view>
 #include <unistd.h>
+#include <cstdlib>
+#include <string_view>
 
 namespace scratchd::ctl {
 namespace {
@@ -26,7 +26,8 @@ char const* colour_of(std::string_view word) {
 
 }  // namespace
 
-std::string table(std::vector<column> const& columns, std::vector<std::vector<std::string>> const& rows, bool headings) {
+std::string table(std::vector<column> const& columns, std::vector<std::vector<std::string>> const& rows,
+                  bool headings) {
     table_ptr const made(scols_new_table());
     if (!made) return "";
     scols_table_enable_noheadings(made.get(), headings ? 0 : 1);
@@ -55,6 +56,8 @@ std::string size_text(unsigned long long bytes) {
     return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
 }
 
-std::string seconds_text(double seconds) { return fmt::format("{:.2f} s", seconds); }
+std::string seconds_text(double seconds) {
+    return fmt::format("{:.2f} s", seconds);
+}
 
 }  // namespace scratchd::ctl

@@ -13,10 +13,10 @@
 #include "agent/ipc/listen.hpp"
 #include "dmcrypt/kernel_volume.hpp"
 
-#include <csignal>
-#include <cstdio>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <csignal>
+#include <cstdio>
 
 namespace scratchd {
 namespace {
@@ -29,7 +29,8 @@ class no_credentials final : public credential_port {
 public:
     result<> grant(lease const& job) override {
         if (job.credentials.empty()) return {};
-        return fail(errc::not_configured, "no credential provider is configured, and the job asks for " + job.credentials.front());
+        return fail(errc::not_configured,
+                    "no credential provider is configured, and the job asks for " + job.credentials.front());
     }
     result<> revoke(std::string const&) override { return {}; }
 };
@@ -48,7 +49,8 @@ std::unique_ptr<volume> real_volume(config const& c, std::string const& boot_id,
 void write_status_file(std::filesystem::path const& runtime, api::status const& now) {
     auto const written = replace_file(runtime / "status.json", api::encode(now), 0644);
     if (!written) log::warn("status.unwritten", {{"reason", written.error().message()}});
-    notify_status(fmt::format("{}{}{}: {} job(s), hbi {}", now.state, now.reason.empty() ? "" : ": ", now.reason, now.jobs.size(), now.hbi ? "on" : "off"));
+    notify_status(fmt::format("{}{}{}: {} job(s), hbi {}", now.state, now.reason.empty() ? "" : ": ", now.reason,
+                              now.jobs.size(), now.hbi ? "on" : "off"));
 }
 
 }  // namespace
@@ -69,14 +71,15 @@ exit_code run_daemon(app_options const& options) {
     auto const cleaning = make_kernel_cleaner();
     no_credentials credentials;
     control_api* published_to = nullptr;
-    auto inside = service::open(*settings, options.paths,
-                                {[&](config const& c, std::vector<disk_facts> disks) { return real_volume(c, *boot_id, std::move(disks)); },
-                                 choose_disks, *cleaning, credentials,
-                                 [&](api::status now) {
-                                     write_status_file(options.paths.runtime, now);
-                                     loop.post([&published_to, now = std::move(now)]() mutable { published_to->publish(std::move(now)); });
-                                 },
-                                 *boot_id});
+    auto inside = service::open(
+        *settings, options.paths,
+        {[&](config const& c, std::vector<disk_facts> disks) { return real_volume(c, *boot_id, std::move(disks)); },
+         choose_disks, *cleaning, credentials,
+         [&](api::status now) {
+             write_status_file(options.paths.runtime, now);
+             loop.post([&published_to, now = std::move(now)]() mutable { published_to->publish(std::move(now)); });
+         },
+         *boot_id});
     if (!inside) return give_up(inside.error());
     auto listening = ipc::listen_at(options.paths.runtime / "control.sock", socket_mode, "scratchd");
     if (!listening) return give_up(listening.error());
@@ -85,14 +88,21 @@ exit_code run_daemon(app_options const& options) {
     worker disk;  // joined before what it works on goes
     control_api api(loop, disk, node);
     published_to = &api;
-    api.publish({.state = "quarantine", .reason = "starting", .step = "", .hbi = settings->workspace.hbi, .version = std::string(version)});
-    ipc::http_server const server(loop, *std::move(listening), {}, [&](ipc::request asked, ipc::reply back) { api.answer(std::move(asked), std::move(back)); });
+    api.publish({.state = "quarantine",
+                 .reason = "starting",
+                 .step = "",
+                 .hbi = settings->workspace.hbi,
+                 .version = std::string(version)});
+    ipc::http_server const server(loop, *std::move(listening), {}, [&](ipc::request asked, ipc::reply back) {
+        api.answer(std::move(asked), std::move(back));
+    });
 
     loop.on_signals({SIGTERM, SIGINT}, [&](int number) {
         log::info("daemon.stopping", {{"signal", number}});
         notify_stopping();
         disk.post([&] {
-            if (auto stopped = node.stop(); !stopped) log::error("daemon.stop-failed", {{"reason", stopped.error().message()}});
+            if (auto stopped = node.stop(); !stopped)
+                log::error("daemon.stop-failed", {{"reason", stopped.error().message()}});
             loop.stop();
         });
     });

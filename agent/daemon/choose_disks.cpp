@@ -3,9 +3,9 @@
 #include "cleanup/erase_zero.hpp"
 #include "dmcrypt/disk_rules.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <filesystem>
-#include <fmt/format.h>
 
 namespace scratchd {
 namespace {
@@ -41,7 +41,8 @@ result<chosen_disks> choose_disks(scratch_config const& wanted, disk_ledger& led
     }
     for (auto const& disk : chosen.disks) {
         SCRATCHD_CHECK(adopt(disk, ledger));
-        chosen.recorded.push_back({disk.name, disk.model, disk.serial, disk.size_bytes, ledger.provenance(disk.identity())});
+        chosen.recorded.push_back(
+            {disk.name, disk.model, disk.serial, disk.size_bytes, ledger.provenance(disk.identity())});
     }
     return chosen;
 }
@@ -50,9 +51,11 @@ result<std::vector<judged_disk>> judge_all_disks(scratch_config const& wanted, d
     auto const names = expand_disk_names(wanted.disks);
     std::vector<judged_disk> all;
     std::error_code ec;
-    for (auto it = std::filesystem::directory_iterator("/sys/block", ec); !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
+    for (auto it = std::filesystem::directory_iterator("/sys/block", ec);
+         !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
         auto const kernel_name = it->path().filename().string();
-        if (kernel_name.starts_with("ram") || kernel_name.starts_with("dm-") || kernel_name.starts_with("zram")) continue;
+        if (kernel_name.starts_with("ram") || kernel_name.starts_with("dm-") || kernel_name.starts_with("zram"))
+            continue;
         auto examined = examine_disk("/dev/" + kernel_name, false);
         if (!examined || examined->size_bytes == 0) continue;
         judged_disk one{*std::move(examined), false, "not named in [scratch] disks"};

@@ -5,11 +5,11 @@
 #include "agent/daemon/views.hpp"
 #include "cleanup/cgroup.hpp"
 
+#include <fmt/format.h>
+#include <pwd.h>
 #include <array>
 #include <atomic>
 #include <charconv>
-#include <fmt/format.h>
-#include <pwd.h>
 
 namespace scratchd {
 
@@ -26,13 +26,17 @@ response problem(error const& e) {
     return {p.status, "application/problem+json", api::encode(p)};
 }
 
-template <class T> response answer_with(result<T> const& outcome) {
+template <class T>
+response answer_with(result<T> const& outcome) {
     return outcome ? response{200, "application/json", api::encode(*outcome)} : problem(outcome.error());
 }
 
-initiator initiator_of(request const& asked) { return {asked.from.uid, asked.from.pid, asked.from.program}; }
+initiator initiator_of(request const& asked) {
+    return {asked.from.uid, asked.from.pid, asked.from.program};
+}
 
-result<std::vector<std::string>> cgroups_of(request const& asked, std::optional<std::vector<std::string>> const& names) {
+result<std::vector<std::string>> cgroups_of(request const& asked,
+                                            std::optional<std::vector<std::string>> const& names) {
     std::vector<std::string> folders;
     if (!names || names->empty()) return folders;
     // A control group named here is killed when the job ends: that is root's to say.
@@ -66,7 +70,8 @@ result<account> find_user(std::string const& user) {
 
 result<std::chrono::milliseconds> span_of(std::optional<double> const& seconds, std::chrono::milliseconds otherwise) {
     if (!seconds) return otherwise;
-    if (!(*seconds > 0) || *seconds > 3600) return fail(errc::bad_request, "\"timeout_seconds\" is not between 0 and 3600");
+    if (!(*seconds > 0) || *seconds > 3600)
+        return fail(errc::bad_request, "\"timeout_seconds\" is not between 0 and 3600");
     return std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
 }
 
@@ -82,14 +87,16 @@ struct route_table {
 
     // Runs `work` on the disk thread and answers with what it returns. When the thread is not free within `limit`,
     // the work is given up before it began, and the caller is told to come again.
-    template <class F> static void offload(control_api& api, std::chrono::milliseconds limit, reply back, F work) {
+    template <class F>
+    static void offload(control_api& api, std::chrono::milliseconds limit, reply back, F work) {
         auto const claimed = std::make_shared<std::atomic<bool>>(false);
         api.worker_.post([claimed, back, work = std::move(work)]() mutable {
             if (!claimed->exchange(true)) back(answer_with(work()));
         });
         if (limit >= longest_wait) return;
         api.loop_.after(limit, [claimed, back] {
-            if (!claimed->exchange(true)) back(problem({errc::node_not_ready, 0, "the node was busy for as long as you would wait"}));
+            if (!claimed->exchange(true))
+                back(problem({errc::node_not_ready, 0, "the node was busy for as long as you would wait"}));
         });
     }
 
@@ -111,7 +118,8 @@ struct route_table {
 
     static void job_env(control_api& api, request&&, parameters given, reply back) {
         for (auto const& job : api.now_.jobs)
-            if (job.id == given[0]) return back({200, "application/json", api::encode(api::env_reply{job_environment(job.directory)})});
+            if (job.id == given[0])
+                return back({200, "application/json", api::encode(api::env_reply{job_environment(job.directory)})});
         back(problem({errc::job_unknown, 0, "no job of that id holds this node"}));
     }
 
@@ -123,14 +131,18 @@ struct route_table {
             SCRATCHD_TRY(auto user, find_user(wanted.user));
             SCRATCHD_TRY(auto groups, cgroups_of(asked, wanted.cgroups));
             SCRATCHD_TRY(limit, span_of(wanted.timeout_seconds, std::chrono::seconds(60)));
-            return begin_spec{std::move(id), std::move(user.name), user.uid, user.gid, std::move(groups),
-                              wanted.credentials.value_or(std::vector<std::string>{}), initiator_of(asked)};
+            return begin_spec{std::move(id),      std::move(user.name),
+                              user.uid,           user.gid,
+                              std::move(groups),  wanted.credentials.value_or(std::vector<std::string>{}),
+                              initiator_of(asked)};
         }();
         if (!spec) return back(problem(spec.error()));
-        offload(api, limit, std::move(back), [&s = api.service_, spec = *std::move(spec)]() -> result<api::begin_reply> {
-            SCRATCHD_TRY(auto const begun, s.begin(spec));
-            return api::begin_reply{begun.granted.job, begun.directory, begun.generation, job_environment(begun.directory)};
-        });
+        offload(api, limit, std::move(back),
+                [&s = api.service_, spec = *std::move(spec)]() -> result<api::begin_reply> {
+                    SCRATCHD_TRY(auto const begun, s.begin(spec));
+                    return api::begin_reply{begun.granted.job, begun.directory, begun.generation,
+                                            job_environment(begun.directory)};
+                });
     }
 
     static void end(control_api& api, request&& asked, parameters given, reply back) {
@@ -155,15 +167,17 @@ struct route_table {
         auto wanted = api::decode<api::wipe_request>(asked.body.empty() ? "{}" : asked.body);
         if (!wanted) return back(problem(wanted.error()));
         if (wanted->method.value_or("crypto") != "crypto")
-            return back(problem({errc::method_refused, 0, "with hbi on, a wipe is always \"crypto\": the key is destroyed"}));
+            return back(
+                problem({errc::method_refused, 0, "with hbi on, a wipe is always \"crypto\": the key is destroyed"}));
         if (wanted->dry_run.value_or(false)) {
             auto const why = "the disk is encrypted: destroying its only key erases all of it at once";
             return back({200, "application/json", api::encode(api::wipe_reply{"crypto", why, true, 0, 0, 0, {}})});
         }
-        offload(api, longest_wait, std::move(back), [&s = api.service_, who = initiator_of(asked)]() -> result<api::wipe_reply> {
-            SCRATCHD_TRY(auto const wiped, s.wipe(who));
-            return wipe_view(wiped);
-        });
+        offload(api, longest_wait, std::move(back),
+                [&s = api.service_, who = initiator_of(asked)]() -> result<api::wipe_reply> {
+                    SCRATCHD_TRY(auto const wiped, s.wipe(who));
+                    return wipe_view(wiped);
+                });
     }
 
     static void reports(control_api& api, request&&, parameters, reply back) {
@@ -213,8 +227,11 @@ std::span<ipc::route const> control_routes() {
 
 void control_api::answer(request asked, reply back) {
     auto routed = ipc::find_route(control_routes(), asked.method, asked.path);
-    if (routed.found) return route_table::rows[routed.found->index].run(*this, std::move(asked), routed.found->parameters, std::move(back));
-    auto refused = problem({errc::bad_request, 0, fmt::format("no route {} {}", asked.method.substr(0, 16), asked.path.substr(0, 128))});
+    if (routed.found)
+        return route_table::rows[routed.found->index].run(*this, std::move(asked), routed.found->parameters,
+                                                          std::move(back));
+    auto refused = problem(
+        {errc::bad_request, 0, fmt::format("no route {} {}", asked.method.substr(0, 16), asked.path.substr(0, 128))});
     refused.status = routed.why == ipc::no_match::not_found            ? 404
                      : routed.why == ipc::no_match::method_not_allowed ? 405
                                                                        : 400;

@@ -6,11 +6,11 @@
 #include "agent/job/hbi_seal.hpp"
 #include "dmcrypt/mount_point.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <cerrno>
 
 namespace scratchd {
 namespace {
@@ -18,7 +18,9 @@ namespace {
 // How long a mapping without a key may stay open after its wipe was answered.
 constexpr auto settle_limit = std::chrono::seconds(60);
 
-initiator self(char const* program) { return {::getuid(), ::getpid(), program}; }
+initiator self(char const* program) {
+    return {::getuid(), ::getpid(), program};
+}
 
 }  // namespace
 
@@ -47,13 +49,17 @@ result<> service::open_state() {
     return {};
 }
 
-void service::publish(snapshot const& s) { seams_.publish(status_view(s, settings_.workspace.hbi, settings_.scratch.mount)); }
+void service::publish(snapshot const& s) {
+    seams_.publish(status_view(s, settings_.workspace.hbi, settings_.scratch.mount));
+}
 
 // What must hold before a volume may be made: the seal, the mount namespace, the disks.
 result<chosen_disks> service::prepare() {
     if (settings_.scratch.disks.empty()) return fail(errc::not_configured, "[scratch] disks names no disk");
-    auto const where = settings_.origins.contains("workspace.hbi") ? settings_.origins.at("workspace.hbi").text() : "default";
-    auto sealed = enforce_hbi_seal(paths_.state, *identity_, settings_.workspace.hbi, where, records_->head().sequence > 0);
+    auto const where =
+        settings_.origins.contains("workspace.hbi") ? settings_.origins.at("workspace.hbi").text() : "default";
+    auto sealed =
+        enforce_hbi_seal(paths_.state, *identity_, settings_.workspace.hbi, where, records_->head().sequence > 0);
     if (!sealed || *sealed == seal_outcome::made) {
         // Both the first decision and every try to change it stand in the chain.
         record line;
@@ -73,18 +79,24 @@ result<chosen_disks> service::prepare() {
 void service::start() {
     auto chosen = prepare();
     volume_ = seams_.make_volume(settings_, chosen ? std::move(chosen->disks) : std::vector<disk_facts>{});
-    node_settings how{settings_.workspace.hbi, seams_.boot_id, settings_.scratch.mount, settings_.cleanup.deadline, {}, {}};
+    node_settings how{
+        settings_.workspace.hbi, seams_.boot_id, settings_.scratch.mount, settings_.cleanup.deadline, {}, {}};
     if (chosen) how.disks = std::move(chosen->recorded);
     else how.impediment = std::move(chosen).error();
     node_ = std::make_unique<node>(
-        std::move(how), node_parts{*volume_, seams_.cleaning, *journal_, *records_, *keys_, *identity_, seams_.credentials},
+        std::move(how),
+        node_parts{*volume_, seams_.cleaning, *journal_, *records_, *keys_, *identity_, seams_.credentials},
         [this](snapshot const& s) { publish(s); });
     auto const started = node_->start(self("scratchd"));
     if (started) log::info("node.started", {{"state", state_text(node_->now().state)}});
-    else log::error("node.start-failed", {{"code", code_text(started.error().code)}, {"reason", started.error().message()}});
+    else
+        log::error("node.start-failed",
+                   {{"code", code_text(started.error().code)}, {"reason", started.error().message()}});
 }
 
-result<> service::stop() { return node_->stop(); }
+result<> service::stop() {
+    return node_->stop();
+}
 
 bool service::settle() {
     if (node_->now().pending.empty()) {
@@ -97,14 +109,20 @@ bool service::settle() {
 
 result<begin_outcome> service::begin(begin_spec const& spec) {
     auto begun = node_->begin(spec);
-    if (begun) log::info("job.began", {{"user", spec.user}, {"uid", spec.who.uid}, {"pid", spec.who.pid}, {"generation", begun->generation}});
+    if (begun)
+        log::info(
+            "job.began",
+            {{"user", spec.user}, {"uid", spec.who.uid}, {"pid", spec.who.pid}, {"generation", begun->generation}});
     else log::error("job.begin-failed", {{"code", code_text(begun.error().code)}, {"reason", begun.error().message()}});
     return begun;
 }
 
 result<end_outcome> service::end(end_spec const& spec) {
     auto ended = node_->end(spec);
-    if (ended) log::info("job.ended", {{"record", ended->proof.sequence}, {"uid", spec.who.uid}, {"pid", spec.who.pid}, {"known", ended->known}});
+    if (ended)
+        log::info(
+            "job.ended",
+            {{"record", ended->proof.sequence}, {"uid", spec.who.uid}, {"pid", spec.who.pid}, {"known", ended->known}});
     else log::error("job.end-failed", {{"code", code_text(ended.error().code)}, {"reason", ended.error().message()}});
     return ended;
 }
@@ -120,7 +138,8 @@ result<api::disk_list> service::disks() {
     SCRATCHD_TRY(auto const judged, judge_all_disks(settings_.scratch, *ledger_));
     api::disk_list list;
     for (auto const& d : judged)
-        list.disks.push_back({d.facts.name, d.facts.device.string(), d.facts.size_bytes, d.facts.model, d.facts.serial, d.chosen, d.why});
+        list.disks.push_back({d.facts.name, d.facts.device.string(), d.facts.size_bytes, d.facts.model, d.facts.serial,
+                              d.chosen, d.why});
     return list;
 }
 

@@ -6,7 +6,9 @@
 namespace scratchd {
 namespace {
 
-double seconds(std::uint64_t ms) { return static_cast<double>(ms) / 1000; }
+double seconds(std::uint64_t ms) {
+    return static_cast<double>(ms) / 1000;
+}
 
 double total_of(record const& r) {
     auto const found = r.durations_ms.find("total");
@@ -24,13 +26,14 @@ api::status status_view(snapshot const& s, bool hbi, std::filesystem::path const
     view.pending = s.pending;
     view.version = version;
     if (s.volume)
-        view.volume = api::volume_view{s.volume->mapping, s.volume->devices, s.volume->mount, true, s.volume->cipher, s.volume->key_bits,
-                                       s.volume->sector_size, s.volume->size_bytes, s.volume->number};
+        view.volume = api::volume_view{
+            s.volume->mapping,     s.volume->devices,    s.volume->mount, true, s.volume->cipher, s.volume->key_bits,
+            s.volume->sector_size, s.volume->size_bytes, s.volume->number};
     for (auto const& l : s.leases)
         view.jobs.push_back({l.job, l.user, time_text(l.since), (mount / l.job).string(), l.credentials});
     if (s.wiped)
-        view.last_wipe = api::last_wipe_view{s.wiped->sequence, time_text(s.wiped->time), s.wiped->method, seconds(s.wiped->duration_ms),
-                                             s.wiped->verified};
+        view.last_wipe = api::last_wipe_view{s.wiped->sequence, time_text(s.wiped->time), s.wiped->method,
+                                             seconds(s.wiped->duration_ms), s.wiped->verified};
     return view;
 }
 

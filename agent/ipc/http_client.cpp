@@ -46,7 +46,8 @@ result<response> send(std::filesystem::path const& path, call const& what) {
     if (*done == http::error::end_of_stream) return fail(errc::daemon_unreachable, "scratchd closed the connection");
     if (*done) return fail(errc::bad_reply, "answer from scratchd: " + done->message());
     auto& reply = parser.get();
-    return response{static_cast<int>(reply.result_int()), std::string(reply[http::field::content_type]), std::move(reply.body())};
+    return response{static_cast<int>(reply.result_int()), std::string(reply[http::field::content_type]),
+                    std::move(reply.body())};
 }
 
 }  // namespace scratchd::ipc

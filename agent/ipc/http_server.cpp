@@ -2,15 +2,15 @@
 
 #include "agent/base/file.hpp"
 
-#include <boost/asio/co_spawn.hpp>
+#include <fmt/format.h>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <fmt/format.h>
 #include <map>
 
 namespace scratchd::ipc {
@@ -43,8 +43,8 @@ peer read_peer(unix_socket::socket& socket) {
 request take(http::request<http::string_body>& from, peer who) {
     std::string target(from.target());
     auto const mark = target.find('?');
-    return {std::string(from.method_string()), target.substr(0, mark), mark == std::string::npos ? "" : target.substr(mark + 1),
-            std::move(from.body()), std::move(who)};
+    return {std::string(from.method_string()), target.substr(0, mark),
+            mark == std::string::npos ? "" : target.substr(mark + 1), std::move(from.body()), std::move(who)};
 }
 
 // Boost 1.81 has no channel that fits: a timer that is cancelled when the answer is there.

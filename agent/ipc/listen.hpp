@@ -4,9 +4,9 @@
 #include "agent/base/error.hpp"
 #include "agent/base/handle.hpp"
 
+#include <sys/types.h>
 #include <filesystem>
 #include <string>
-#include <sys/types.h>
 
 namespace scratchd::ipc {
 

@@ -36,10 +36,18 @@ struct loop::state {
 loop::loop() : state_(std::make_unique<state>()) {}
 loop::~loop() = default;
 
-void loop::run() { state_->context.run(); }
-void loop::stop() { state_->context.stop(); }
-void loop::post(std::function<void()> work) { asio::post(state_->context, std::move(work)); }
-asio::io_context& loop::context() { return state_->context; }
+void loop::run() {
+    state_->context.run();
+}
+void loop::stop() {
+    state_->context.stop();
+}
+void loop::post(std::function<void()> work) {
+    asio::post(state_->context, std::move(work));
+}
+asio::io_context& loop::context() {
+    return state_->context;
+}
 
 void loop::on_signals(std::initializer_list<int> numbers, std::function<void(int)> act) {
     auto& set = state_->signals.emplace_back(state_->context);

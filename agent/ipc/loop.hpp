@@ -19,9 +19,9 @@ public:
     loop(loop const&) = delete;
     loop& operator=(loop const&) = delete;
 
-    void run();                              // until stop()
-    void stop();                             // from any thread
-    void post(std::function<void()> work);   // from any thread
+    void run();                             // until stop()
+    void stop();                            // from any thread
+    void post(std::function<void()> work);  // from any thread
     void on_signals(std::initializer_list<int> numbers, std::function<void(int)> act);
     void after(std::chrono::milliseconds span, std::function<void()> act);
     void every(std::chrono::milliseconds span, std::function<void()> act);

@@ -1,9 +1,9 @@
 // A request and its response, as the transport moves them. It knows nothing of what they mean.
 #pragma once
 
+#include <sys/types.h>
 #include <functional>
 #include <string>
-#include <sys/types.h>
 
 namespace scratchd::ipc {
 
@@ -17,7 +17,7 @@ struct peer {
 
 struct request {
     std::string method;
-    std::string path;   // without the query
+    std::string path;  // without the query
     std::string query;
     std::string body;
     peer from;

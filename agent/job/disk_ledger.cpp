@@ -16,7 +16,8 @@ struct ledger_file {
     std::map<std::string, std::string> disks;
 };
 
-template <class A> void fields(A& a, ledger_file& f) {
+template <class A>
+void fields(A& a, ledger_file& f) {
     a("schema", f.schema);
     a("disks", f.disks);
 }
@@ -46,7 +47,8 @@ std::string disk_ledger::provenance(std::string const& disk_identity) const {
 result<> disk_ledger::enrol(std::string const& disk_identity, std::string const& provenance) {
     auto next = disks_;
     next[disk_identity] = provenance;
-    SCRATCHD_TRY(auto const text, sign_json(json::write(ledger_file{"scratchd.disks.1", next}).as_object(), identity_->signer()));
+    SCRATCHD_TRY(auto const text,
+                 sign_json(json::write(ledger_file{"scratchd.disks.1", next}).as_object(), identity_->signer()));
     SCRATCHD_CHECK(replace_file(path_, text, 0600));
     disks_ = std::move(next);
     return {};

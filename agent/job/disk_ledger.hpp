@@ -23,7 +23,8 @@ public:
     result<> enrol(std::string const& disk_identity, std::string const& provenance);
 
 private:
-    disk_ledger(std::filesystem::path path, node_identity const& identity) : path_(std::move(path)), identity_(&identity) {}
+    disk_ledger(std::filesystem::path path, node_identity const& identity)
+        : path_(std::move(path)), identity_(&identity) {}
     std::filesystem::path path_;
     node_identity const* identity_;
     std::map<std::string, std::string> disks_;

@@ -15,13 +15,16 @@ struct seal {
     std::string source;  // where the value came from: "scratchd.toml:2:7"
 };
 
-template <class A> void fields(A& a, seal& s) {
+template <class A>
+void fields(A& a, seal& s) {
     a("schema", s.schema);
     a("hbi", s.hbi);
     a("source", s.source);
 }
 
-char const* word(bool on) { return on ? "on" : "off"; }
+char const* word(bool on) {
+    return on ? "on" : "off";
+}
 
 }  // namespace
 
@@ -31,7 +34,8 @@ result<seal_outcome> enforce_hbi_seal(std::filesystem::path const& state, node_i
     auto const text = read_file(path, 65536);
     if (!text && text.error().sys == ENOENT) {
         if (has_history) return fail(errc::hbi_sealed, path.string() + " was removed from a node that has records");
-        SCRATCHD_TRY(auto const signed_text, sign_json(json::write(seal{"scratchd.hbi.1", hbi, source}).as_object(), identity.signer()));
+        SCRATCHD_TRY(auto const signed_text,
+                     sign_json(json::write(seal{"scratchd.hbi.1", hbi, source}).as_object(), identity.signer()));
         SCRATCHD_CHECK(replace_file(path, signed_text, 0400));
         return seal_outcome::made;
     }
@@ -43,8 +47,9 @@ result<seal_outcome> enforce_hbi_seal(std::filesystem::path const& state, node_i
     auto const sealed = json::read<seal>(*body);
     if (!sealed) return fail(errc::hbi_sealed, path.string() + " " + sealed.error().what);
     if (sealed->hbi != hbi)
-        return fail(errc::hbi_sealed, std::string("hbi was sealed ") + word(sealed->hbi) + " at first start (" + sealed->source +
-                                          "), the configuration now says " + word(hbi) + " (" + source + ")");
+        return fail(errc::hbi_sealed, std::string("hbi was sealed ") + word(sealed->hbi) + " at first start (" +
+                                          sealed->source + "), the configuration now says " + word(hbi) + " (" +
+                                          source + ")");
     return seal_outcome::unchanged;
 }
 

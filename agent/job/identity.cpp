@@ -3,10 +3,10 @@
 #include "agent/base/file.hpp"
 #include "agent/crypto/digest.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <cerrno>
 
 namespace scratchd {
 namespace {
@@ -20,14 +20,16 @@ result<secret> read_seed(int fd, std::filesystem::path const& path) {
     if (st.st_uid != ::geteuid() || (st.st_mode & 077) != 0 || !S_ISREG(st.st_mode))
         return fail(errc::state_insecure, path.string() + " must be a file of root with mode 0400");
     SCRATCHD_TRY(auto seed, secret::make(seed_bytes));
-    if (st.st_size != static_cast<off_t>(seed_bytes) || ::read(fd, seed.bytes().data(), seed_bytes) != static_cast<ssize_t>(seed_bytes))
+    if (st.st_size != static_cast<off_t>(seed_bytes) ||
+        ::read(fd, seed.bytes().data(), seed_bytes) != static_cast<ssize_t>(seed_bytes))
         return fail(errc::state_insecure, path.string() + " is not a node key of 32 bytes");
     return seed;
 }
 
 result<secret> make_seed(std::filesystem::path const& path) {
     SCRATCHD_TRY(auto seed, secret::make(seed_bytes));
-    if (::getrandom(seed.bytes().data(), seed_bytes, 0) != static_cast<ssize_t>(seed_bytes)) return fail_errno("getrandom");
+    if (::getrandom(seed.bytes().data(), seed_bytes, 0) != static_cast<ssize_t>(seed_bytes))
+        return fail_errno("getrandom");
     auto const temporary = path.string() + ".new";
     (void)::unlink(temporary.c_str());
     SCRATCHD_TRY(auto const fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0400));

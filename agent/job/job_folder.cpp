@@ -2,15 +2,16 @@
 
 #include "agent/base/handle.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <cerrno>
 
 namespace scratchd {
 
 result<> make_job_folder(int root_fd, std::string const& name, uid_t uid, gid_t gid) {
-    if (::mkdirat(root_fd, name.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("make the folder of job " + name);
+    if (::mkdirat(root_fd, name.c_str(), 0700) != 0 && errno != EEXIST)
+        return fail_errno("make the folder of job " + name);
     unique_fd const folder(::openat(root_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat st{};
     if (!folder || ::fstat(folder.get(), &st) != 0) return fail_errno("open the folder of job " + name);

@@ -3,8 +3,8 @@
 
 #include "agent/base/error.hpp"
 
-#include <string>
 #include <sys/types.h>
+#include <string>
 
 namespace scratchd {
 

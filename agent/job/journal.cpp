@@ -3,10 +3,10 @@
 #include "agent/base/file.hpp"
 #include "agent/job/snapshot_fields.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <cerrno>
 #include <vector>
 
 namespace scratchd {
@@ -16,7 +16,9 @@ constexpr std::size_t compact_above = 1U << 20U;
 constexpr std::size_t largest_journal = 8U << 20U;
 constexpr std::size_t mac_chars = 64;
 
-std::unexpected<error> broken(std::string what) { return fail(errc::journal_broken, std::move(what)); }
+std::unexpected<error> broken(std::string what) {
+    return fail(errc::journal_broken, std::move(what));
+}
 
 std::vector<std::string_view> lines_of(std::string_view text) {
     std::vector<std::string_view> lines;
@@ -37,7 +39,8 @@ result<std::string> journal::seal(snapshot const& s) const {
 }
 
 result<snapshot> journal::unseal(std::string_view line) const {
-    if (line.size() < mac_chars + 2 || line[mac_chars] != ' ') return broken("a line of the journal is no line of ours");
+    if (line.size() < mac_chars + 2 || line[mac_chars] != ' ')
+        return broken("a line of the journal is no line of ours");
     auto const body = line.substr(mac_chars + 1);
     SCRATCHD_TRY(auto const mac, identity_->journal_mac(body));
     if (mac != line.substr(0, mac_chars)) return broken("a line of the journal was changed");
@@ -97,7 +100,8 @@ result<> journal::write(snapshot& next) {
         (void)::ftruncate(file_.get(), static_cast<off_t>(bytes_));
         return written;
     }
-    if (::fdatasync(file_.get()) != 0) return fail_errno("fdatasync journal", errno == ENOSPC ? errc::state_full : errc::io);
+    if (::fdatasync(file_.get()) != 0)
+        return fail_errno("fdatasync journal", errno == ENOSPC ? errc::state_full : errc::io);
     bytes_ += line.size();
     return {};
 }

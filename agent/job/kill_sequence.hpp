@@ -29,8 +29,9 @@ struct kill_outcome {
     std::vector<check> checks;
     residue found;
     std::map<std::string, std::uint64_t> durations_ms;
-    std::vector<error> problems;     // empty: every step did what it should
-    std::vector<remnant> pending;    // keyless mappings that the kernel has not let go yet
+    std::vector<error> problems;   // empty: every step did what it should
+    bool key_dead = false;         // proven: no mapping of ours reaches a disk any more
+    std::vector<remnant> pending;  // keyless mappings that the kernel has not let go yet
 };
 
 // Names of the steps in order, as in the journal, in records and of the failpoints "step.NAME".

@@ -20,7 +20,8 @@ decision on_begin(node_state state) {
 
 // Every way back to `ready` leads through a wipe; while one runs, another cannot start.
 decision on_wipe(node_state state, node_event event) {
-    if (state == node_state::leased || event == node_event::wipe_asked_held) return {state, node_action::refuse, errc::jobs_running};
+    if (state == node_state::leased || event == node_event::wipe_asked_held)
+        return {state, node_action::refuse, errc::jobs_running};
     if (state == node_state::wiping) return {state, node_action::refuse, errc::node_not_ready};
     return {node_state::wiping, node_action::wipe};
 }
@@ -55,7 +56,9 @@ decision advance(node_state state, node_event event) {
     return {node_state::failed, node_action::nothing};
 }
 
-std::string_view state_text(node_state state) { return words.at(static_cast<std::size_t>(state)); }
+std::string_view state_text(node_state state) {
+    return words.at(static_cast<std::size_t>(state));
+}
 
 std::optional<node_state> parse_state(std::string_view text) {
     for (std::size_t i = 0; i < words.size(); ++i)

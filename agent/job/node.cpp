@@ -3,9 +3,9 @@
 #include "agent/base/failpoint.hpp"
 #include "agent/job/job_folder.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <ctime>
-#include <fmt/format.h>
 
 namespace scratchd {
 
@@ -74,7 +74,8 @@ result<> node::start(initiator who) {
 result<> node::start_impeded(initiator who) {
     auto const& why = *settings_.impediment;
     SCRATCHD_TRY(auto const found, parts_.scratch.survey());
-    bool const jobs_run = now_.volume && !now_.leases.empty() && std::ranges::find(found, now_.volume->mapping, &remnant::mapping) != found.end();
+    bool const jobs_run = now_.volume && !now_.leases.empty() &&
+                          std::ranges::find(found, now_.volume->mapping, &remnant::mapping) != found.end();
     if (!jobs_run && !found.empty()) (void)wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
     if (!jobs_run) now_.leases.clear();
     now_.reason = fmt::format("{} {}", code_text(why.code), why.message());
@@ -85,8 +86,10 @@ result<> node::start_impeded(initiator who) {
 result<> node::stop() {
     // A job's volume outlives the daemon; so does a failed node's evidence in the kernel.
     if (now_.state != node_state::ready) return {};
-    kill_request const request{{}, deadline::in(settings_.wipe_limit),
-                               [&](std::string const& step) { return announce(node_state::quarantine, step); }, {}};
+    kill_request const request{{},
+                               deadline::in(settings_.wipe_limit),
+                               [&](std::string const& step) { return announce(node_state::quarantine, step); },
+                               {}};
     auto ended = kill_volume(parts_.scratch, parts_.cleaning, request);
     now_.volume.reset();
     if (!ended.problems.empty()) return std::unexpected(ended.problems.front());
@@ -96,8 +99,10 @@ result<> node::stop() {
 result<begin_outcome> node::begin(begin_spec const& spec) {
     auto const next = advance(now_.state, node_event::begin);
     if (next.action != node_action::lease)
-        return fail(next.refusal, now_.reason.empty() ? fmt::format("the node is {}", state_text(now_.state)) : now_.reason);
-    lease const wanted{spec.job.text(), spec.user, spec.uid, spec.gid, std::time(nullptr), spec.cgroups, spec.credentials};
+        return fail(next.refusal,
+                    now_.reason.empty() ? fmt::format("the node is {}", state_text(now_.state)) : now_.reason);
+    lease const wanted{spec.job.text(),    spec.user,    spec.uid,        spec.gid,
+                       std::time(nullptr), spec.cgroups, spec.credentials};
     auto const* const known = find(wanted.job);
     if (known != nullptr && (known->uid != wanted.uid || known->credentials != wanted.credentials))
         return fail(errc::job_differs, fmt::format("job {} began for {} with other settings", known->job, known->user));
@@ -105,8 +110,9 @@ result<begin_outcome> node::begin(begin_spec const& spec) {
     auto undo = [&](error why) -> std::unexpected<error> {
         auto const revoked = parts_.credentials.revoke(wanted.job);
         auto const root = parts_.scratch.open_root();
-        auto const removed = root ? parts_.cleaning.remove_folder(root->get(), wanted.job, deadline::in(settings_.wipe_limit))
-                                  : result<std::size_t>(std::unexpected(root.error()));
+        auto const removed =
+            root ? parts_.cleaning.remove_folder(root->get(), wanted.job, deadline::in(settings_.wipe_limit))
+                 : result<std::size_t>(std::unexpected(root.error()));
         std::erase_if(now_.leases, [&](auto const& l) { return l.job == wanted.job; });
         auto const left = announce(now_.leases.empty() ? node_state::ready : node_state::leased, "begin-undone");
         // What cannot be undone leaves a trace of a job on a node that calls itself ready.
@@ -124,8 +130,11 @@ result<begin_outcome> node::begin(begin_spec const& spec) {
         }
     }
     auto root = parts_.scratch.open_root();
-    if (!root) return first_time ? result<begin_outcome>(undo(std::move(root).error())) : result<begin_outcome>(std::unexpected(root.error()));
-    if (auto made = make_job_folder(root->get(), wanted.job, wanted.uid, wanted.gid); !made) return undo(std::move(made).error());
+    if (!root)
+        return first_time ? result<begin_outcome>(undo(std::move(root).error()))
+                          : result<begin_outcome>(std::unexpected(root.error()));
+    if (auto made = make_job_folder(root->get(), wanted.job, wanted.uid, wanted.gid); !made)
+        return undo(std::move(made).error());
     if (auto granted = parts_.credentials.grant(wanted); !granted) return undo(std::move(granted).error());
     if (auto passed = SCRATCHD_FAILPOINT("begin.folder"); !passed) return undo(std::move(passed).error());
     return begin_outcome{*find(wanted.job), now_.volume ? now_.volume->number : 0, settings_.mount / wanted.job};
@@ -137,7 +146,8 @@ result<end_outcome> node::end(end_spec const& spec) {
     auto const event = leaving != nullptr ? (others > 0 ? node_event::end_one : node_event::end_last)
                                           : (others > 0 ? node_event::end_stranger : node_event::end_unknown);
     auto const next = advance(now_.state, event);
-    if (next.action == node_action::refuse) return fail(next.refusal, fmt::format("the node is {}", state_text(now_.state)));
+    if (next.action == node_action::refuse)
+        return fail(next.refusal, fmt::format("the node is {}", state_text(now_.state)));
     if (next.action == node_action::nothing) return end_unknown(spec);
     if (next.action == node_action::remove_folder) return end_one(*leaving, spec);
     SCRATCHD_TRY(auto name, recorded_name(spec.job.text()));
@@ -158,8 +168,9 @@ result<end_outcome> node::wipe(initiator who) {
     bool const held = now_.volume && !now_.leases.empty();
     auto const next = advance(now_.state, held ? node_event::wipe_asked_held : node_event::wipe_asked);
     if (next.action != node_action::wipe)
-        return fail(next.refusal, next.refusal == errc::jobs_running ? fmt::format("{} job(s) hold the volume", now_.leases.size())
-                                                                    : fmt::format("the node is {}", state_text(now_.state)));
+        return fail(next.refusal, next.refusal == errc::jobs_running
+                                      ? fmt::format("{} job(s) hold the volume", now_.leases.size())
+                                      : fmt::format("the node is {}", state_text(now_.state)));
     return wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
 }
 

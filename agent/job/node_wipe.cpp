@@ -2,10 +2,10 @@
 
 #include "agent/base/failpoint.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <fmt/format.h>
 #include <thread>
 
 namespace scratchd {
@@ -14,7 +14,8 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 std::uint64_t ms_since(clock::time_point start) {
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start).count());
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start).count());
 }
 
 // NIST SP 800-88: cryptographic erase counts as purge only where all that was ever stored was encrypted first.
@@ -22,8 +23,9 @@ void claim_level(record& proof) {
     bool const clean = proof.outcome == "clean";
     bool const known = std::ranges::all_of(proof.disks, [](auto const& d) { return d.provenance == "blank"; });
     proof.level = !clean || proof.method != "crypto" ? "none" : known ? "purge" : "clear";
-    proof.level_reason = !clean                      ? "not every check passed"
-                         : proof.method != "crypto" ? "other jobs still hold the volume: the folder was removed, the key lives on"
+    proof.level_reason = !clean ? "not every check passed"
+                         : proof.method != "crypto"
+                             ? "other jobs still hold the volume: the folder was removed, the key lives on"
                          : known ? "cryptographic erase: blank when taken, encrypted ever since, the only key destroyed"
                                  : "cryptographic erase, but a disk held plain data before it was taken";
 }
@@ -70,7 +72,8 @@ result<end_outcome> node::wipe_all(wipe_context const& context) {
     proof.generation_before = now_.volume ? now_.volume->number : 0;
     proof.key_before = now_.volume ? now_.volume->fingerprint : "";
 
-    kill_request const request{context.cgroups, until, [&](std::string const& step) { return announce(node_state::wiping, step); },
+    kill_request const request{context.cgroups, until,
+                               [&](std::string const& step) { return announce(node_state::wiping, step); },
                                [&]() -> result<> {
                                    for (auto const& l : now_.leases) SCRATCHD_CHECK(parts_.credentials.revoke(l.job));
                                    return {};
@@ -84,10 +87,9 @@ result<end_outcome> node::wipe_all(wipe_context const& context) {
 
     std::optional<error> problem;
     if (!killed.problems.empty()) problem = std::move(killed.problems.front());
-    bool const key_dead = std::ranges::any_of(proof.checks, [](auto const& c) { return c.name == "no-key-in-keyring" && c.ok; }) &&
-                          std::ranges::none_of(proof.checks, [](auto const& c) { return c.name == "no-table" && !c.ok; });
-    if (key_dead) now_.volume.reset();
-    if (!problem && until.passed()) problem = error{errc::timed_out, 0, "the deadline passed before the new volume was begun"};
+    if (killed.key_dead) now_.volume.reset();
+    if (!problem && until.passed())
+        problem = error{errc::timed_out, 0, "the deadline passed before the new volume was begun"};
     if (!problem)
         if (auto renewed = renew(proof, until); !renewed) problem = std::move(renewed).error();
 
@@ -171,7 +173,8 @@ bool node::settle(deadline until) {
     line.generation_after = now_.volume ? now_.volume->number : 0;
     for (auto const& name : names)
         line.checks.push_back({"mapping-gone", std::ranges::find(now_.pending, name) == now_.pending.end(), name});
-    error const why{errc::device_held, 0, fmt::format("{} has no key but is still open, and no process shows as its user", names.front())};
+    error const why{errc::device_held, 0,
+                    fmt::format("{} has no key but is still open, and no process shows as its user", names.front())};
     if (waiting) line.reason = fmt::format("{} {}", code_text(why.code), why.what);
     auto const written = write_record(std::move(line));
     if (waiting) broke(why);

@@ -4,10 +4,10 @@
 #include "agent/base/check.hpp"
 #include "agent/base/error.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <map>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -28,26 +28,26 @@ struct recorded_disk {
 
 struct record {
     // chain and origin, set by the store
-    std::string schema;         // "scratchd.record.1"
+    std::string schema;  // "scratchd.record.1"
     std::uint64_t sequence = 0;
-    std::string previous;       // SHA-256 of the previous record's file, hex; of nothing for the first
-    std::string node;           // fingerprint of the public key
+    std::string previous;  // SHA-256 of the previous record's file, hex; of nothing for the first
+    std::string node;      // fingerprint of the public key
     std::string boot_id;
-    std::string time;           // RFC 3339, UTC
-    std::string version;        // of scratchd
+    std::string time;     // RFC 3339, UTC
+    std::string version;  // of scratchd
 
-    std::string kind;           // "wipe", "folder" (one of several jobs left), "close" (an old mapping went), "seal"
-    std::string outcome;        // "clean" or "failed"
-    std::string reason;         // of a failure: "E0042 ..."
-    std::string job;            // its id, or with hbi a keyed pseudonym; empty when no job ended
+    std::string kind;     // "wipe", "folder" (one of several jobs left), "close" (an old mapping went), "seal"
+    std::string outcome;  // "clean" or "failed"
+    std::string reason;   // of a failure: "E0042 ..."
+    std::string job;      // its id, or with hbi a keyed pseudonym; empty when no job ended
     bool hbi = false;
-    std::string method;         // "crypto", "folder", "none"
-    std::string level;          // NIST SP 800-88: "purge", "clear" or "none"
+    std::string method;  // "crypto", "folder", "none"
+    std::string level;   // NIST SP 800-88: "purge", "clear" or "none"
     std::string level_reason;
     std::vector<recorded_disk> disks;
     std::uint64_t generation_before = 0;
     std::uint64_t generation_after = 0;
-    std::string key_before;     // keyed fingerprints
+    std::string key_before;  // keyed fingerprints
     std::string key_after;
     std::vector<check> checks;
     std::map<std::string, std::uint64_t> residue;

@@ -6,19 +6,22 @@
 
 namespace scratchd {
 
-template <class A> void fields(A& a, check& c) {
+template <class A>
+void fields(A& a, check& c) {
     a("name", c.name);
     a("ok", c.ok);
     a("detail", c.detail);
 }
 
-template <class A> void fields(A& a, initiator& i) {
+template <class A>
+void fields(A& a, initiator& i) {
     a("uid", i.uid);
     a("pid", i.pid);
     a("program", i.program);
 }
 
-template <class A> void fields(A& a, recorded_disk& d) {
+template <class A>
+void fields(A& a, recorded_disk& d) {
     a("name", d.name);
     a("model", d.model);
     a("serial", d.serial);
@@ -26,7 +29,8 @@ template <class A> void fields(A& a, recorded_disk& d) {
     a("provenance", d.provenance);
 }
 
-template <class A> void fields(A& a, record& r) {
+template <class A>
+void fields(A& a, record& r) {
     a("schema", r.schema);
     a("sequence", r.sequence);
     a("previous", r.previous);

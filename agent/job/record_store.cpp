@@ -7,9 +7,9 @@
 #include "agent/job/record_fields.hpp"
 #include "agent/job/signed_json.hpp"
 
+#include <fmt/format.h>
 #include <charconv>
 #include <ctime>
-#include <fmt/format.h>
 
 namespace scratchd {
 namespace {
@@ -26,11 +26,13 @@ result<record> parse_record(std::string_view text) {
 std::uint64_t newest_in(std::filesystem::path const& folder) {
     std::uint64_t newest = 0;
     std::error_code ec;
-    for (auto it = std::filesystem::directory_iterator(folder, ec); !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
+    for (auto it = std::filesystem::directory_iterator(folder, ec); !ec && it != std::filesystem::directory_iterator();
+         it.increment(ec)) {
         auto const stem = it->path().stem().string();
         std::uint64_t number = 0;
         auto const [end, problem] = std::from_chars(stem.data(), stem.data() + stem.size(), number);
-        if (problem == std::errc{} && end == stem.data() + stem.size() && it->path().extension() == ".json") newest = std::max(newest, number);
+        if (problem == std::errc{} && end == stem.data() + stem.size() && it->path().extension() == ".json")
+            newest = std::max(newest, number);
     }
     return newest;
 }
@@ -55,7 +57,8 @@ std::filesystem::path record_file(std::filesystem::path const& folder, std::uint
     return folder / fmt::format("{:08}.json", sequence);
 }
 
-result<record_store> record_store::open(std::filesystem::path const& state, node_identity const& identity, std::string boot_id) {
+result<record_store> record_store::open(std::filesystem::path const& state, node_identity const& identity,
+                                        std::string boot_id) {
     record_store store(state / "records", identity, std::move(boot_id));
     SCRATCHD_TRY(store.head_, read_head(store.folder_, identity));
     auto const newest = newest_in(store.folder_);
@@ -79,8 +82,10 @@ result<std::uint64_t> record_store::append(record r) {
     SCRATCHD_TRY(auto const digest, sha256(text));
     record_head const next{r.sequence, hex(digest)};
     SCRATCHD_CHECK(replace_file(record_file(folder_, r.sequence), text, 0440));
-    SCRATCHD_TRY(auto const head, sign_json({{"schema", "scratchd.head.1"}, {"node", r.node}, {"sequence", next.sequence}, {"hash", next.hash}},
-                                            identity_->signer()));
+    SCRATCHD_TRY(
+        auto const head,
+        sign_json({{"schema", "scratchd.head.1"}, {"node", r.node}, {"sequence", next.sequence}, {"hash", next.hash}},
+                  identity_->signer()));
     SCRATCHD_CHECK(replace_file(folder_ / "head.json", head, 0440));
     head_ = next;
     return r.sequence;

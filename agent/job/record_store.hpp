@@ -23,7 +23,8 @@ struct record_head {
 class record_store {
 public:
     // Finds the newest record by its file; `identity` must outlive it.
-    static result<record_store> open(std::filesystem::path const& state, node_identity const& identity, std::string boot_id);
+    static result<record_store> open(std::filesystem::path const& state, node_identity const& identity,
+                                     std::string boot_id);
 
     // Fills in the chain fields, signs, writes, syncs file and folder. Returns the sequence. When it fails nothing is
     // appended, and the caller has no proof of what it did.

@@ -6,9 +6,9 @@
 #include "agent/job/record_store.hpp"
 #include "agent/job/signed_json.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
-#include <fmt/format.h>
 #include <map>
 
 namespace scratchd {
@@ -35,7 +35,9 @@ public:
     }
 
 private:
-    void problem(errc code, std::string file, std::string what) { report_.problems.push_back({code, std::move(file), std::move(what)}); }
+    void problem(errc code, std::string file, std::string what) {
+        report_.problems.push_back({code, std::move(file), std::move(what)});
+    }
     void missing(std::uint64_t number) {
         problem(errc::record_missing, record_file("", number).string(), "is not there");
         previous_.clear();
@@ -83,7 +85,8 @@ private:
     void judge_head() {
         auto const text = read_file(folder_ / "head.json", largest_record);
         if (!text) {
-            if (report_.records > 0) problem(errc::record_missing, "head.json", "is not there: records may be missing at the end");
+            if (report_.records > 0)
+                problem(errc::record_missing, "head.json", "is not there: records may be missing at the end");
             return;
         }
         auto const body = open_signed_json(*text, key_);
@@ -98,7 +101,8 @@ private:
         if (newest == report_.newest && !previous_.empty() && hash->get_string() != previous_)
             problem(errc::record_changed, record_file("", newest).string(), "is not the record that the head names");
         if (newest + 1 < report_.newest)
-            problem(errc::record_misplaced, "head.json", fmt::format("names record {}, but {} is there", newest, report_.newest));
+            problem(errc::record_misplaced, "head.json",
+                    fmt::format("names record {}, but {} is there", newest, report_.newest));
     }
 
     std::filesystem::path folder_;
@@ -109,7 +113,8 @@ private:
 
 }  // namespace
 
-result<chain_report> verify_records(std::filesystem::path const& folder, std::optional<std::filesystem::path> const& public_key) {
+result<chain_report> verify_records(std::filesystem::path const& folder,
+                                    std::optional<std::filesystem::path> const& public_key) {
     SCRATCHD_TRY(auto const pem, read_file(public_key.value_or(folder / "node.pub"), 4096));
     SCRATCHD_TRY(auto key, verifying_key::from_pem(pem));
     return chain(folder, std::move(key)).judge();

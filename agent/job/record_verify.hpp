@@ -28,6 +28,7 @@ struct chain_report {
 // Finds every record that was changed, removed, put elsewhere, added or signed by another key. `public_key` is the
 // PEM file to trust; without it the folder's own node.pub is used, which proves less: whoever can write the folder can
 // replace both. An error means that nothing could be judged at all.
-result<chain_report> verify_records(std::filesystem::path const& folder, std::optional<std::filesystem::path> const& public_key);
+result<chain_report> verify_records(std::filesystem::path const& folder,
+                                    std::optional<std::filesystem::path> const& public_key);
 
 }  // namespace scratchd

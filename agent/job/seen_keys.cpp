@@ -2,8 +2,8 @@
 
 #include "agent/base/file.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
+#include <cerrno>
 #include <sstream>
 
 namespace scratchd {

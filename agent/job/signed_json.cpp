@@ -23,7 +23,8 @@ result<boost::json::object> open_signed_json(std::string_view text, verifying_ke
     text.remove_suffix(1);
     auto parsed = json::parse(text, record_limits);
     if (!parsed) return fail(errc::record_unreadable, parsed.error().what);
-    if (!parsed->is_object() || json::canonical(*parsed) != text) return fail(errc::record_changed, "not in canonical form");
+    if (!parsed->is_object() || json::canonical(*parsed) != text)
+        return fail(errc::record_changed, "not in canonical form");
     auto body = std::move(parsed->as_object());
     auto const* stored = body.if_contains("signature");
     if (stored == nullptr || !stored->is_string()) return fail(errc::record_unreadable, "has no signature");

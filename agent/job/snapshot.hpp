@@ -4,10 +4,10 @@
 #include "agent/job/lifecycle.hpp"
 #include "dmcrypt/volume.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace scratchd {
@@ -34,11 +34,11 @@ struct snapshot {
     std::uint64_t serial = 0;  // of the journal's line
     std::string boot_id;
     node_state state = node_state::quarantine;
-    std::string step;          // announced by this line
-    std::string reason;        // "E0042 ..." when the state is failed or quarantine
+    std::string step;               // announced by this line
+    std::string reason;             // "E0042 ..." when the state is failed or quarantine
     std::uint64_t generations = 0;  // the number of the newest generation ever begun
     std::optional<generation> volume;
-    std::string last_fingerprint;   // of the newest key, also after its volume is gone
+    std::string last_fingerprint;  // of the newest key, also after its volume is gone
     std::string last_canary;
     std::vector<lease> leases;
     std::vector<std::string> pending;  // mappings without a key that still have a user

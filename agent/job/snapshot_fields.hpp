@@ -6,7 +6,8 @@
 
 namespace scratchd {
 
-template <class A> void fields(A& a, generation& g) {
+template <class A>
+void fields(A& a, generation& g) {
     a("number", g.number);
     a("mapping", g.mapping);
     a("devices", g.devices);
@@ -19,7 +20,8 @@ template <class A> void fields(A& a, generation& g) {
     a("canary", g.canary);
 }
 
-template <class A> void fields(A& a, lease& l) {
+template <class A>
+void fields(A& a, lease& l) {
     a("job", l.job);
     a("user", l.user);
     a("uid", l.uid);
@@ -29,7 +31,8 @@ template <class A> void fields(A& a, lease& l) {
     a("credentials", l.credentials);
 }
 
-template <class A> void fields(A& a, last_wipe& w) {
+template <class A>
+void fields(A& a, last_wipe& w) {
     a("sequence", w.sequence);
     a("time", w.time);
     a("method", w.method);
@@ -37,7 +40,8 @@ template <class A> void fields(A& a, last_wipe& w) {
     a("verified", w.verified);
 }
 
-template <class A> void fields(A& a, snapshot& s) {
+template <class A>
+void fields(A& a, snapshot& s) {
     std::string state(state_text(s.state));
     a("serial", s.serial);
     a("boot_id", s.boot_id);

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import tempfile
 
+from channel import GuestGone
+
 BIN = pathlib.Path(os.environ.get("SCRATCHD_BIN", pathlib.Path(__file__).parents[2] / "build/dev/bin"))
 COMPLAINT = re.compile(r"BUG:|Oops|WARNING: CPU|Kernel panic|Call Trace|general protection|UBSAN|KASAN|INFO: task .* blocked")
 
@@ -41,7 +43,10 @@ class Machine:
         if input is not None:
             process.input(input)
         process.close_input()
-        outcome = process.wait(timeout)
+        try:
+            outcome = process.wait(timeout)
+        except GuestGone as gone:
+            raise GuestGone(f"{gone}\n{self.last_words()}") from None
         return outcome if codes is None else outcome.expect(*codes)
 
     def json(self, argv, **how):
@@ -53,6 +58,14 @@ class Machine:
 
     def read(self, path):
         return self.run(["cat", path]).out
+
+    def last_words(self):
+        """What the emulator and the kernel said last, for a machine that went away."""
+        try:
+            code = self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            code = "still running"
+        return f"emulator: {code}\n{self.kernel_text()[-2000:]}"
 
     def kernel_text(self):
         try:

@@ -16,6 +16,8 @@ class Node:
     """scratchd in the fast machine, run as a child of the agent, from the build folder."""
 
     disk_names = "/dev/disk/by-id/virtual-scratch-*"
+    ctl_program = str(BIN / "scratchctl")
+    habits = str(BIN / "misbehave")
 
     def __init__(self, disks=2, size=GIB, config="", users=True, **how):
         self.folder = tempfile.TemporaryDirectory(prefix="scratchd-disks-", dir=os.environ.get("SCRATCHD_VM_DIR", "/var/tmp"))
@@ -72,7 +74,7 @@ class Node:
     # the command line
 
     def ctl(self, *arguments, codes=(0,), timeout=90, **how):
-        return self.machine.run([str(BIN / "scratchctl"), *map(str, arguments)], codes=codes, timeout=timeout, **how)
+        return self.machine.run([self.ctl_program, *map(str, arguments)], codes=codes, timeout=timeout, **how)
 
     def ctl_json(self, *arguments, **how):
         outcome = self.ctl("--json", *arguments, **how)
@@ -102,7 +104,7 @@ class Node:
 
     def misbehave(self, *habit, uid=1001, cgroup=None):
         """Starts a bad habit and waits until it has it."""
-        return self.as_user([BIN / "misbehave", *habit], uid, cgroup).wait_line("ready")
+        return self.as_user([self.habits, *habit], uid, cgroup).wait_line("ready")
 
     # what the world looks like
 

@@ -12,8 +12,9 @@ import socket
 import subprocess
 import time
 
+import image
 from channel import Channel
-from machine import Machine, MachineError
+from machine import BIN, Machine, MachineError
 from qmp import Qmp
 
 MEMORY_MIB = 1024
@@ -24,8 +25,12 @@ KERNEL_LINE = (
 )
 
 
+SNAPSHOT_GUID = "00000000-0000-4000-8000-000000000001"
+
+
 def image_folder():
-    return pathlib.Path(os.environ["SCRATCHD_VM_IMAGE"])
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+    return pathlib.Path(os.environ.get("SCRATCHD_VM_IMAGE", cache / "scratchd/vm"))
 
 
 class Qemu(Machine):
@@ -34,8 +39,9 @@ class Qemu(Machine):
 
     kind = "qemu"
 
-    def __init__(self, disks=(), flavour="base", cold=False, root=None, keep=False, plug=True):
+    def __init__(self, disks=(), flavour="base", cold=False, root=None, keep=False, plug=True, clone=False):
         super().__init__(keep)
+        self.clone = clone  # keeps the snapshot's random state: as a machine that was copied while it ran
         self.disks = [pathlib.Path(d) for d in disks]
         self.flavour = flavour
         image = image_folder()
@@ -62,7 +68,7 @@ class Qemu(Machine):
                 "-drive", f"id=root,if=none,file={self.root},format=qcow2,cache=unsafe,discard=unmap",
                 "-device", "virtio-blk-pci,drive=root,addr=2", "-device", "virtio-serial-pci,addr=3",
                 "-chardev", f"socket,id=agent,path={self.folder}/agent.sock,server=on,wait=off",
-                "-device", "virtserialport,chardev=agent,name=agent", "-device", "vmgenid,guid=auto",
+                "-device", "virtserialport,chardev=agent,name=agent", "-device", f"vmgenid,guid={SNAPSHOT_GUID if cold or self.clone else 'auto'}",
                 "-device", "virtio-rng-pci,addr=4",
                 "-serial", f"file:{self.kernel_log}", "-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off"]  # fmt: skip
         for n in range(PORTS):
@@ -91,7 +97,8 @@ class Qemu(Machine):
         sock.connect(f"{self.folder}/agent.sock")
         self.channel = Channel(sock)
         self.channel.wait_up(timeout)
-        self.channel.reseed()
+        if not self.clone:
+            self.channel.reseed()
 
     def plug(self, disk, wait=True):
         """Plugs a raw disk in as an NVMe device and waits until udev has named it."""
@@ -102,9 +109,6 @@ class Qemu(Machine):
         self.qmp.run("device_add", driver="nvme", id=name, drive=name, serial=name, bus=f"port{n}")
         if wait:
             self.run(["udevadm", "wait", "--timeout=20", f"/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_{name}"])
-
-    def unplug(self, name):
-        self.qmp.run("device_del", id=name)
 
     def attach_folder(self, folder, target):
         """Gives the guest a copy of a host folder: an ext4 image, plugged in and mounted read-only."""
@@ -127,6 +131,9 @@ class Qemu(Machine):
         finally:
             self.qmp.run("cont")
         return path
+
+    def last_words(self):
+        return super().last_words() + (self.folder / "qemu.log").read_text(errors="replace")[-2000:]
 
     def power_cut(self):
         self.process.kill()
@@ -167,6 +174,14 @@ class Qemu(Machine):
         self.ram.unlink(missing_ok=True)
 
 
+def make_image():
+    folder = image_folder()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / "image.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        image.build(folder, BIN / "serial_agent", BIN / "initrd_init")
+
+
 def make_snapshot(flavour="base"):
     """Boots once and keeps the idle machine; a snapshot that is newer than the image stays."""
     image = image_folder()
@@ -185,4 +200,5 @@ def make_snapshot(flavour="base"):
 
 
 if __name__ == "__main__":
+    make_image()
     make_snapshot()

@@ -5,18 +5,18 @@
 // Prints JSON: for each needle how often it occurs in all files, and with --aes every AES key schedule: 60 (or 44)
 // consecutive words that are the expansion (FIPS 197, section 5.2) of the first 8 (or 4). Holes of sparse files are
 // skipped: they are zeros.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -50,7 +50,8 @@ void make_sbox() {
     for (unsigned x = 0; x < 256; ++x) {
         std::uint8_t inverse = 0;
         for (unsigned y = 1; x != 0 && y < 256; ++y)
-            if (multiply(static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y)) == 1) inverse = static_cast<std::uint8_t>(y);
+            if (multiply(static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y)) == 1)
+                inverse = static_cast<std::uint8_t>(y);
         std::uint8_t out = 0x63;
         for (unsigned shift = 0; shift < 5; ++shift)
             out ^= static_cast<std::uint8_t>((inverse << shift) | (inverse >> (8 - shift)));
@@ -92,11 +93,13 @@ std::string hex(void const* data, std::size_t size) {
 
 std::string unhex(std::string_view text) {
     std::string out;
-    for (std::size_t i = 0; i + 1 < text.size(); i += 2) out += static_cast<char>(std::strtoul(std::string(text.substr(i, 2)).c_str(), nullptr, 16));
+    for (std::size_t i = 0; i + 1 < text.size(); i += 2)
+        out += static_cast<char>(std::strtoul(std::string(text.substr(i, 2)).c_str(), nullptr, 16));
     return out;
 }
 
-void find_schedules(std::string const& file, std::uint8_t const* data, std::size_t from, std::size_t to, std::vector<schedule>& found) {
+void find_schedules(std::string const& file, std::uint8_t const* data, std::size_t from, std::size_t to,
+                    std::vector<schedule>& found) {
     for (std::size_t at = (from + 3) / 4 * 4; at + 176 <= to; at += 4) {
         auto const* w = reinterpret_cast<std::uint32_t const*>(data + at);
         if ((w[0] | w[1]) == 0) continue;  // zero pages, and no random key
@@ -114,7 +117,8 @@ void search(std::string const& file, bool aes, std::vector<needle>& needles, std
         std::exit(2);
     }
     auto const size = static_cast<std::size_t>(st.st_size);
-    auto* const data = static_cast<std::uint8_t*>(mmap(nullptr, std::max<std::size_t>(size, 1), PROT_READ, MAP_PRIVATE, fd, 0));
+    auto* const data =
+        static_cast<std::uint8_t*>(mmap(nullptr, std::max<std::size_t>(size, 1), PROT_READ, MAP_PRIVATE, fd, 0));
     if (data == MAP_FAILED) std::exit(2);
     for (off_t from = 0; (from = lseek(fd, from, SEEK_DATA)) >= 0;) {
         off_t const to = lseek(fd, from, SEEK_HOLE);
@@ -122,7 +126,8 @@ void search(std::string const& file, bool aes, std::vector<needle>& needles, std
         auto const end = static_cast<std::size_t>(to);
         for (auto& n : needles)
             for (auto const* p = data + begin; p < data + end;) {
-                p = static_cast<std::uint8_t const*>(memmem(p, static_cast<std::size_t>(data + end - p), n.bytes.data(), n.bytes.size()));
+                p = static_cast<std::uint8_t const*>(
+                    memmem(p, static_cast<std::size_t>(data + end - p), n.bytes.data(), n.bytes.size()));
                 if (p == nullptr) break;
                 ++n.hits;
                 p += n.bytes.size();
@@ -164,12 +169,13 @@ int main(int argc, char** argv) {
     for (auto const& file : files) search(file, aes, needles, schedules);
     std::printf("{\"needles\": {");
     for (std::size_t i = 0; i < needles.size(); ++i)
-        std::printf("%s%s: %llu", i == 0 ? "" : ", ", quoted(needles[i].name).c_str(), static_cast<unsigned long long>(needles[i].hits));
+        std::printf("%s%s: %llu", i == 0 ? "" : ", ", quoted(needles[i].name).c_str(),
+                    static_cast<unsigned long long>(needles[i].hits));
     std::printf("}, \"schedules\": [");
     for (std::size_t i = 0; i < schedules.size(); ++i) {
         auto const& s = schedules[i];
-        std::printf("%s{\"file\": %s, \"offset\": %llu, \"bits\": %d, \"key\": \"%s\"}", i == 0 ? "" : ", ", quoted(s.file).c_str(),
-                    static_cast<unsigned long long>(s.offset), s.bits, s.key.c_str());
+        std::printf("%s{\"file\": %s, \"offset\": %llu, \"bits\": %d, \"key\": \"%s\"}", i == 0 ? "" : ", ",
+                    quoted(s.file).c_str(), static_cast<unsigned long long>(s.offset), s.bits, s.key.c_str());
     }
     std::printf("]}\n");
 }

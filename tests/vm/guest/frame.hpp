@@ -48,7 +48,8 @@ struct reader {
     std::string_view left;
     bool bad = false;
 
-    template <class T> T number() {
+    template <class T>
+    T number() {
         T value{};
         if (left.size() < sizeof value) {
             bad = true;
@@ -72,8 +73,7 @@ struct reader {
 
     std::vector<std::string> list() {
         std::vector<std::string> all;
-        for (auto count = number<std::uint32_t>(); count > 0 && !bad; --count)
-            all.push_back(text());
+        for (auto count = number<std::uint32_t>(); count > 0 && !bad; --count) all.push_back(text());
         return all;
     }
 };

@@ -10,25 +10,26 @@
 //   misbehave fuse FOLDER          mounts a FUSE file system there and stops answering
 //   misbehave stubborn N           N children in sessions of their own that ignore SIGTERM
 //   misbehave fork-storm           forks for as long as it lives
-//   misbehave canaries FOLDER TEXT MIB   writes TEXT as contents, names, xattrs and symlinks, syncs and ends
-#include <atomic>
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
+//   misbehave canaries FOLDER TEXT MIB   writes TEXT, each byte less one, as contents, names, xattrs and symlinks, and
+//                                  ends: so the canary itself stands in nobody's arguments
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
-#include <string>
-#include <string_view>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
 
 namespace {
 
@@ -110,7 +111,8 @@ void stubborn(int count) {
         if (fork() < 0) sched_yield();
 }
 
-void canaries(std::string const& folder, std::string const& text, std::size_t mib) {
+void canaries(std::string const& folder, std::string text, std::size_t mib) {
+    for (char& c : text) --c;
     std::string block;
     while (block.size() < (1U << 20U)) block += text + "\n";
     block.resize(1U << 20U);
@@ -137,7 +139,8 @@ int main(int argc, char** argv) {
     else if (habit == "chdir") must(chdir(what) == 0, what);
     else if (habit == "private-mount") enter_namespace(CLONE_NEWNS);
     else if (habit == "user-namespace") enter_namespace(CLONE_NEWUSER | CLONE_NEWNS);
-    else if (habit == "keep-namespace") must(open(("/proc/" + std::string(what) + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC) >= 0, what);
+    else if (habit == "keep-namespace")
+        must(open(("/proc/" + std::string(what) + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC) >= 0, what);
     else if (habit == "thread-hold") {
         kept_by_thread = what;
         pthread_t thread{};

@@ -3,10 +3,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fstream>
 #include <poll.h>
-#include <string>
 #include <unistd.h>
+#include <fstream>
+#include <string>
 
 namespace {
 

@@ -2,17 +2,17 @@
 
 #include "frame.hpp"
 
-#include <cerrno>
-#include <csignal>
-#include <ctime>
 #include <fcntl.h>
 #include <linux/random.h>
-#include <map>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <map>
 #include <utility>
 
 namespace guest {
@@ -209,6 +209,8 @@ private:
 
 }  // namespace
 
-void serve(int channel) { session(channel).run(); }
+void serve(int channel) {
+    session(channel).run();
+}
 
 }  // namespace guest

@@ -4,15 +4,8 @@
 // below DIR/kernel to load, in order). Static, and it runs no program itself: each exec costs 20 ms or more here.
 #include "session.hpp"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
-#include <fstream>
 #include <linux/if.h>
-#include <sstream>
-#include <string>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -22,6 +15,13 @@
 #include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 namespace {
 
@@ -63,7 +63,8 @@ void load_modules(std::string const& directory, std::string const& names) {
 void enter_overlay(std::string const& modules) {
     attach("tmpfs", "/mnt", "tmpfs", 0, "mode=755,size=75%");
     for (char const* dir : {"/mnt/upper", "/mnt/work", "/mnt/root"}) mkdir(dir, 0755);
-    must(mount("overlay", "/mnt/root", "overlay", 0, "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work") == 0, "overlay");
+    must(mount("overlay", "/mnt/root", "overlay", 0, "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work") == 0,
+         "overlay");
     for (char const* dir : {"/proc", "/sys", "/dev"})
         must(mount(dir, (std::string("/mnt/root") + dir).c_str(), nullptr, MS_MOVE, nullptr) == 0, dir);
     must(chdir("/mnt/root") == 0 && syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root");

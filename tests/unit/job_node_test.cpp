@@ -1,0 +1,268 @@
+#include "tests/support/node_fixture.hpp"
+
+#include <filesystem>
+
+using namespace scratchd;
+
+namespace {
+
+void require_ready(node_fixture& f) {
+    REQUIRE(f.at() == node_state::ready);
+    CHECK(f.disk.live_keys() == 1);
+    CHECK(f.disk.world.size() == 1);
+    CHECK(f.node().now().reason.empty());
+}
+
+}  // namespace
+
+TEST_CASE("node: a first start makes a volume and a record", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    require_ready(f);
+    auto const proof = must(f.records->read(1));
+    CHECK(proof.kind == "wipe");
+    CHECK(proof.outcome == "clean");
+    CHECK(proof.level == "purge");
+    CHECK(proof.generation_after == 1);
+    CHECK(f.states.front() == node_state::wiping);
+    CHECK(f.states.back() == node_state::ready);
+}
+
+TEST_CASE("node: a job's end gives a new generation, a record, and takes the lease away", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    auto const begun = must(f.begin("17"));
+    CHECK(begun.generation == 1);
+    CHECK(std::filesystem::is_directory(begun.directory));
+    CHECK(f.at() == node_state::leased);
+    auto const ended = must(f.end("17"));
+    CHECK(ended.generation == 2);
+    CHECK(ended.proof.sequence == 2);
+    CHECK(ended.proof.generation_before == 1);
+    CHECK_FALSE(ended.proof.key_before == ended.proof.key_after);
+    CHECK(f.node().now().leases.empty());
+    require_ready(f);
+}
+
+TEST_CASE("node: with hbi a record knows the job by a pseudonym only", "[job][node]") {
+    node_fixture f;
+    f.hbi = GENERATE(true, false);
+    must(f.start());
+    must(f.begin("job-of-alice"));
+    auto const ended = must(f.end("job-of-alice"));
+    auto const text = must(f.records->read_file_text(ended.proof.sequence));
+    CHECK(text.contains("job-of-alice") == !f.hbi);
+    CHECK(ended.proof.job.starts_with("j-") == f.hbi);
+    CHECK(must(f.end("job-of-alice")).proof.sequence == ended.proof.sequence);
+}
+
+// The heart of it: each action fails in turn, and the node is never ready because of it, nor is the key alive.
+TEST_CASE("node: whatever step of an end fails, the node has failed and the key is dead", "[job][node]") {
+    auto const where = GENERATE(as<std::string>(), "shut_down", "sample", "detach", "prove_dead", "create",
+                                "kill_groups", "kill_users", "unstack", "clear_namespaces", "revoke");
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    auto const key_before = f.disk.world.begin()->first;
+    f.disk.failing = f.cleaning.failing = f.credentials.failing = {where};
+    INFO(where);
+    auto const ended = f.end("17");
+    REQUIRE_FALSE(ended.has_value());
+    CHECK(f.at() == node_state::failed);
+    CHECK(f.node().now().reason.starts_with("E00"));
+    CHECK_FALSE((f.disk.world.contains(key_before) && f.disk.world[key_before].live));
+    CHECK(f.node().now().leases.size() == 1);
+    CHECK(fails_with(f.begin("18"), errc::node_failed));
+    auto const proof = must(f.records->read(2));
+    CHECK(proof.outcome == "failed");
+    CHECK(proof.level == "none");
+    // The same end again, when the cause is gone, makes it good.
+    f.disk.failing = f.cleaning.failing = f.credentials.failing = {};
+    must(f.end("17"));
+    require_ready(f);
+}
+
+TEST_CASE("node: a key that cannot be destroyed is never called dead", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.disk.failing = {GENERATE(as<std::string>(), "destroy_key", "survey")};
+    REQUIRE_FALSE(f.end("17").has_value());
+    CHECK(f.at() == node_state::failed);
+    CHECK(f.disk.live_keys() == 1);
+    CHECK(f.node().now().volume.has_value());
+    CHECK(must(f.records->read(2)).outcome == "failed");
+}
+
+TEST_CASE("node: a begin that fails leaves neither lease nor folder", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    f.credentials.failing = {"grant"};
+    REQUIRE_FALSE(f.begin("17").has_value());
+    CHECK(f.at() == node_state::ready);
+    CHECK(f.node().now().leases.empty());
+    CHECK_FALSE(std::filesystem::exists(f.disk.root.path() / "17"));
+    CHECK(f.credentials.calls.back() == "revoke 17");
+}
+
+TEST_CASE("node: a begin whose undoing fails too leaves a failed node", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    f.credentials.failing = {"grant"};
+    f.cleaning.failing = {"remove_folder"};
+    REQUIRE_FALSE(f.begin("17").has_value());
+    CHECK(f.at() == node_state::failed);
+}
+
+TEST_CASE("node: several jobs share it, and each takes only its own folder", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("1"));
+    must(f.begin("2"));
+    auto const left = must(f.end("1"));
+    CHECK(left.proof.kind == "folder");
+    CHECK(left.proof.level == "none");
+    CHECK(left.generation == 1);
+    CHECK_FALSE(std::filesystem::exists(f.disk.root.path() / "1"));
+    CHECK(std::filesystem::exists(f.disk.root.path() / "2"));
+    CHECK(must(f.end("2")).generation == 2);
+    require_ready(f);
+}
+
+TEST_CASE("node: a restart takes over a leased volume that is as the journal says", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    must(f.start());
+    CHECK(f.at() == node_state::leased);
+    CHECK(f.node().now().leases.front().job == "17");
+    CHECK(f.disk.live_keys() == 1);
+    CHECK(must(f.end("17")).generation == 2);
+}
+
+TEST_CASE("node: a restart wipes everything else", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    auto const how =
+        GENERATE(as<std::string>(), "unmounted", "keyless", "another boot", "ready", "journal gone", "journal changed");
+    INFO(how);
+    auto& mapping = f.disk.world.begin()->second;
+    if (how == "unmounted") mapping.mounted = false;
+    if (how == "keyless") mapping.live = false;
+    if (how == "another boot") f.boot = "22222222-boot";
+    if (how == "ready") must(f.end("17"));
+    if (how == "journal gone") std::filesystem::remove(f.state.path() / "journal");
+    if (how == "journal changed") {
+        auto text = f.state.read("journal");
+        text[text.size() / 2] ^= 1;
+        f.state.write("journal", text);
+    }
+    auto const generation = f.node().now().generations;
+    must(f.start());
+    require_ready(f);
+    CHECK(f.node().now().leases.empty());
+    if (!how.starts_with("journal")) CHECK(f.node().now().volume->number == generation + 1);
+}
+
+TEST_CASE("node: an impediment ends what exists, but not under a running job", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    bool const jobs = GENERATE(false, true);
+    if (jobs) must(f.begin("17"));
+    f.impediment = error{errc::disk_foreign, 0, "not ours"};
+    CHECK(fails_with(f.start(), errc::disk_foreign));
+    CHECK(f.at() == node_state::failed);
+    CHECK(f.disk.live_keys() == (jobs ? 1U : 0U));
+    CHECK_FALSE(f.begin("18").has_value());
+    if (!jobs) return;
+    CHECK(fails_with(f.end("17"), errc::disk_foreign));
+    CHECK(f.disk.live_keys() == 0);
+}
+
+TEST_CASE("node: without disks it waits in quarantine", "[job][node]") {
+    node_fixture f;
+    f.impediment = error{errc::not_configured, 0, "no disk"};
+    CHECK_FALSE(f.start().has_value());
+    CHECK(f.at() == node_state::quarantine);
+    CHECK(fails_with(f.begin("1"), errc::node_not_ready));
+    CHECK(f.disk.world.empty());
+}
+
+TEST_CASE("node: a keyless mapping that nobody holds is answered for and followed", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    auto const name = f.disk.world.begin()->first;
+    f.disk.world.begin()->second.busy = true;
+    auto const ended = must(f.end("17"));
+    CHECK(f.at() == node_state::ready);
+    CHECK(f.node().now().pending == std::vector<std::string>{name});
+    CHECK(f.node().settle(deadline::in(std::chrono::seconds(5))));
+    f.disk.world.erase(name);
+    CHECK_FALSE(f.node().settle(deadline::in(std::chrono::seconds(5))));
+    auto const closing = must(f.records->read(ended.proof.sequence + 1));
+    CHECK(closing.kind == "close");
+    CHECK(closing.outcome == "clean");
+    CHECK(f.at() == node_state::ready);
+}
+
+TEST_CASE("node: a keyless mapping that does not go by the deadline takes the node out", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.disk.world.begin()->second.busy = true;
+    must(f.end("17"));
+    CHECK_FALSE(f.node().settle(deadline::in(std::chrono::seconds(0))));
+    CHECK(f.at() == node_state::failed);
+    CHECK(f.node().now().reason.starts_with("E0042"));
+    CHECK(must(f.records->read(3)).outcome == "failed");
+}
+
+TEST_CASE("node: a keyless mapping that a process holds fails the end and names it", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.disk.world.begin()->second.busy = true;
+    f.cleaning.holders = {"pid 4711 (python, uid 1001) by fd 3"};
+    auto const ended = f.end("17");
+    REQUIRE(fails_with(ended, errc::device_held));
+    CHECK_THAT(ended.error().what, ContainsSubstring("pid 4711 (python, uid 1001)"));
+    CHECK(f.disk.live_keys() == 0);
+}
+
+TEST_CASE("node: a key seen before is refused", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    f.disk.next_key = 1;  // as in a machine restored from a snapshot
+    CHECK(fails_with(f.node().wipe({0, 1, "test"}), errc::key_repeated));
+    CHECK(f.at() == node_state::failed);
+    CHECK(f.disk.live_keys() == 0);
+}
+
+TEST_CASE("node: stopping ends an idle volume and leaves a leased one", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    bool const job = GENERATE(false, true);
+    if (job) must(f.begin("17"));
+    must(f.node().stop());
+    CHECK(f.disk.live_keys() == (job ? 1U : 0U));
+}
+
+TEST_CASE("node: every step is in the journal before it is done", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.disk.calls.clear();
+    must(f.end("17"));
+    auto const text = f.state.read("journal");
+    std::size_t at = text.rfind("\"step\":\"lease\"");
+    for (auto const& step : kill_steps()) {
+        auto const found = text.find("\"step\":\"" + step + "\"", at);
+        INFO(step);
+        REQUIRE(found != std::string::npos);
+        at = found;
+    }
+    for (char const* step : {"create", "record", "ready"})
+        REQUIRE((at = text.find("\"step\":\"" + std::string(step) + "\"", at)) != std::string::npos);
+}
