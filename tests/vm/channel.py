@@ -73,7 +73,7 @@ class Process:
         elif kind == "R":
             self.code = struct.unpack("<i", payload)[0]
         else:
-            raise GuestGone(f"the guest went away during: {' '.join(self.argv)}")
+            raise GuestGone(f"the guest went away ({self.channel.why}) during: {' '.join(self.argv)}")
 
     def wait(self, timeout=60):
         """Waits for the end and returns its Outcome."""
@@ -103,6 +103,7 @@ class Channel:
         self.last = 0
         self.up = threading.Event()
         self.gone = False
+        self.why = "closed"
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, kind, ident, payload=b""):
@@ -170,8 +171,8 @@ class Channel:
                     payload = bytes(pending[HEADER.size : HEADER.size + length])
                     del pending[: HEADER.size + length]
                     self._dispatch(chr(kind), ident, payload)
-        except OSError:
-            pass
+        except OSError as problem:
+            self.why = str(problem)
         self.gone = True
         self.up.set()
         with self.window:
@@ -180,12 +181,12 @@ class Channel:
             process.events.put(("gone", b""))
 
     def _dispatch(self, kind, ident, payload):
-        if kind in "AB":
+        if kind in "AB":  # an ack has a count of bytes where other frames have a process
             with self.window:
                 self.unread = 0 if kind == "B" else max(0, self.unread - ident)
                 self.window.notify_all()
-        if kind == "B":
-            self.up.set()
+            if kind == "B":
+                self.up.set()
         elif ident in self.processes:
             self.processes[ident].events.put((kind, payload))
             if kind == "R":
