@@ -75,6 +75,13 @@ class Process:
         else:
             raise GuestGone(f"the guest went away ({self.channel.why}) during: {' '.join(self.argv)}")
 
+    def poll(self, seconds):
+        """Takes in what arrives within this time."""
+        try:
+            self._next(time.monotonic() + seconds)
+        except TimeoutError:
+            pass
+
     def wait(self, timeout=60):
         """Waits for the end and returns its Outcome."""
         deadline = time.monotonic() + timeout
@@ -120,11 +127,12 @@ class Channel:
                 except OSError as problem:
                     raise GuestGone(str(problem)) from None
 
-    def wait_up(self, timeout, panicked=lambda: False):
-        # A machine from a snapshot has an agent that still believes in its last connection: ask until it answers.
+    def wait_up(self, timeout, ask=False, panicked=lambda: False):
+        # A machine from a snapshot has an agent that still believes in its last connection: ask until it answers. A
+        # machine that boots says so by itself, and its terminal would echo what comes before the agent.
         deadline = time.monotonic() + timeout
         while not self.gone and not self.up.is_set() and time.monotonic() < deadline:
-            if self.unread < WINDOW // 2:
+            if ask and self.unread < WINDOW // 2:
                 self.send("B", 0)
             if self.up.wait(0.1) or panicked():
                 break

@@ -113,9 +113,9 @@ class Node:
         lines = self.machine.run(["dmsetup", "table"]).out.splitlines()
         return {l.split(":")[0]: l.split()[3] for l in lines if l.startswith("scratchd-")}
 
-    def scan_disks(self, *needles):
+    def scan_disks(self, *needles, disks=None):
         arguments = [x for n in needles for x in ("--text", n)]
-        return self.machine.scan(*arguments, *self.disks)["needles"]
+        return self.machine.scan(*arguments, *(disks or self.disks))["needles"]
 
     def schedules(self):
         """The AES keys of which the machine's RAM holds a schedule."""
@@ -126,6 +126,8 @@ class Node:
         return [s["key"] for s in found]
 
     def ram_hits(self, *keys_hex, text=()):
+        """How often the machine's RAM holds each key, each half of it, and each text."""
+        keys_hex = [part for k in keys_hex for part in (k, k[: len(k) // 2], k[len(k) // 2 :])]
         dump = f"{self.folder.name}/ram"
         self.machine.dump_ram(dump)
         arguments = [x for k in keys_hex for x in ("--hex", k)] + [x for t in text for x in ("--text", t)]

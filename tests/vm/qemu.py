@@ -96,7 +96,7 @@ class Qemu(Machine):
         sock = socket.socket(socket.AF_UNIX)
         sock.connect(f"{self.folder}/agent.sock")
         self.channel = Channel(sock)
-        self.channel.wait_up(timeout)
+        self.channel.wait_up(timeout, ask=True)
         if not self.clone:
             self.channel.reseed()
 

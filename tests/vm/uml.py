@@ -91,7 +91,7 @@ class Uml(Machine):
         far.close()
         self.channel = Channel(near)
         try:
-            self.channel.wait_up(20, lambda: "Kernel panic" in self.kernel_text())
+            self.channel.wait_up(20, panicked=lambda: "Kernel panic" in self.kernel_text())
             self.channel.reseed()
         except Exception:
             self.close(check=False)
