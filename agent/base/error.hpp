@@ -77,6 +77,22 @@ enum class errc : std::uint16_t {
     // the client
     daemon_unreachable = 80,
     bad_reply = 81,
+    // credentials
+    credential_unknown = 90,
+    credential_denied = 91,
+    credential_gone = 92,
+    credential_format = 93,
+    source_insecure = 94,
+    broker_unreachable = 95,
+    secret_missing = 96,
+    secret_disabled = 97,
+    secret_expired = 98,
+    vault_denied = 100,
+    vault_throttled = 101,
+    vault_unreachable = 102,
+    vault_untrusted = 103,
+    vault_malformed = 104,
+    identity_refused = 105,
 };
 
 struct error {

@@ -13,6 +13,9 @@ MAY = {
     "agent/config": ["agent/base"],
     "agent/api": ["agent/base"],
     "agent/ipc": ["agent/base"],
+    "agent/vault": ["agent/base", "agent/crypto", "agent/config", "agent/ipc"],
+    "agent/broker": ["agent/base", "agent/crypto", "agent/config", "agent/api", "agent/ipc", "agent/vault"],
+    "agent/helper": ["agent/base", "agent/ipc"],
     "dmcrypt": ["agent/base", "agent/crypto"],
     "cleanup": ["agent/base"],
     "agent/job": ["agent/base", "agent/crypto", "dmcrypt", "cleanup"],
@@ -27,9 +30,10 @@ LIBRARIES = {
     r"spdlog/": [r"agent/base/log\.cpp"],
     r"libmount/": [r"agent/base/mounts\.cpp"],
     r"systemd/": [r"agent/base/notify\.cpp"],
-    r"boost/json(\.hpp|/)": [r"agent/base/(json\.cpp|fields\.hpp)", r"agent/job/\w+\.cpp", r"agent/ctl/\w+\.cpp"],
-    r"boost/(asio|beast)": [r"agent/ipc/\w+\.cpp"],
-    r"openssl/": [r"agent/crypto/\w+\.cpp"],
+    r"boost/json(\.hpp|/)": [r"agent/base/(json\.cpp|fields\.hpp)", r"agent/(job|ctl|vault|broker)/\w+\.cpp"],
+    r"boost/(asio|beast)": [r"agent/(ipc|vault|broker)/\w+\.cpp", r"agent/ipc/task\.hpp"],
+    r"boost/url": [r"agent/vault/url\.cpp"],
+    r"openssl/": [r"agent/crypto/\w+\.cpp", r"agent/vault/net_transport\.cpp", r"agent/broker/wipe_on_free\.cpp"],
     r"toml\+\+/": [r"agent/config/parse\.cpp"],
     r"libcryptsetup": [r"dmcrypt/luks\.cpp"],
     r"libdevmapper": [r"dmcrypt/devmapper\.cpp"],
@@ -37,7 +41,7 @@ LIBRARIES = {
     r"keyutils": [r"dmcrypt/luks\.cpp"],
     r"prometheus/": [r"agent/daemon/metrics\.cpp"],
     r"libsmartcols/": [r"agent/ctl/table\.cpp"],
-    r"CLI/": [r"agent/ctl/\w+\.cpp", r"agent/daemon/main\.cpp"],
+    r"CLI/": [r"agent/ctl/\w+\.cpp", r"agent/(daemon|broker)/main\.cpp"],
 }
 
 
