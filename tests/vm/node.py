@@ -19,14 +19,23 @@ class Node:
     ctl_program = str(BIN / "scratchctl")
     habits = str(BIN / "misbehave")
 
-    def __init__(self, disks=2, size=GIB, config="", users=True, **how):
+    def __init__(self, disks=2, size=GIB, config="", **how):
         self.folder = tempfile.TemporaryDirectory(prefix="scratchd-disks-", dir=os.environ.get("SCRATCHD_VM_DIR", "/var/tmp"))
         self.disks = [sparse_disk(f"{self.folder.name}/disk{n}.img", size) for n in range(disks)]
         self.daemon = None
-        self.machine = Uml(self.disks, **how)
-        if users:
-            self.sh("printf 'alice:x:1001:1001::/:/bin/sh\\nbob:x:1002:1002::/:/bin/sh\\n' >> /etc/passwd")
-        self.configure(config)
+        self.how, self.config = how, config
+        self.boot()
+
+    def boot(self):
+        self.machine = Uml(self.disks, **self.how)
+        self.sh("printf 'alice:x:1001:1001::/:/bin/sh\\nbob:x:1002:1002::/:/bin/sh\\n' >> /etc/passwd")
+        self.configure(self.config)
+
+    def power_cycle(self):
+        """Cuts the power and boots again: the disks are what they were, everything else is gone."""
+        self.machine.power_cut()
+        self.machine.close()
+        self.boot()
 
     def __enter__(self):
         return self

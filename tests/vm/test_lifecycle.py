@@ -5,7 +5,36 @@ import unittest
 from node import Scenario
 
 
+# Every check of a wipe, in order. One that is missing here was not made.
+CHECKS = """processes-gone key-destroyed no-table no-key-in-keyring unmounted no-live-mapping no-holder table-as-asked
+old-data-unreadable disk-encrypts ends-zeroed mounted""".split()
+
+
 class Lease(Scenario):
+    def test_a_wipe_makes_every_check(self):
+        node = self.node()
+        node.begin("17", "alice")
+        ended = node.end("17")
+        self.assertEqual([c["name"] for c in ended["checks"]], CHECKS)
+        record = node.ctl_json("report", "show", ended["sequence"])
+        self.assertEqual([c["name"] for c in record["checks"]], CHECKS)
+        for name in ("total", "create", "revoke", "processes", "stacked", "shutdown", "sample", "unmount", "key", "prove"):
+            self.assertIn(name, record["durations_ms"])
+        self.assertEqual(record["initiator"]["program"], "scratchctl")
+        self.assertEqual(record["initiator"]["uid"], 0)
+        self.assertNotEqual(record["key_before"], record["key_after"])
+
+    def test_the_daemon_guards_its_memory(self):
+        node = self.node()
+        pid = node.sh("pgrep -x scratchd").out.strip()
+        status = dict(l.split(":\t", 1) for l in node.machine.read(f"/proc/{pid}/status").splitlines() if ":\t" in l)
+        self.assertGreater(int(status["VmLck"].split()[0]), 1000)
+        self.assertRegex(node.machine.read(f"/proc/{pid}/limits"), r"Max core file size +0 +0 ")
+        node.sh("mkdir /tmp/cores; echo '/tmp/cores/%p' > /proc/sys/kernel/core_pattern")
+        node.daemon.kill(6)
+        node.daemon.wait(10)
+        self.assertEqual(node.sh("ls /tmp/cores").out, "")
+
     def test_a_job_gets_a_folder_of_its_own_and_loses_it(self):
         node = self.node()
         before = node.status()
