@@ -1,6 +1,8 @@
 // What an operator can set, with its defaults. docs/configuration.md says what each means.
 #pragma once
 
+#include "agent/config/broker_config.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -40,6 +42,9 @@ struct config {
     workspace_config workspace;
     scratch_config scratch;
     cleanup_config cleanup;
+    broker_config broker;
+    std::vector<identity_config> identities;
+    std::vector<credential_config> credentials;
     std::map<std::string, origin> origins;  // "scratch.disks" → where it was set; what is missing has its default
 };
 

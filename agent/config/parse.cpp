@@ -1,6 +1,7 @@
 #include "agent/config/parse.hpp"
 
 #include "agent/base/file.hpp"
+#include "agent/config/broker_rules.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -38,15 +39,21 @@ result<setting_value> value_of(toml::node const& node, std::string const& file) 
 }
 
 result<> flatten(toml::table const& table, std::string const& prefix, std::string const& file,
-                 std::vector<setting>& into) {
+                 std::vector<setting>& into, std::optional<std::size_t> item = std::nullopt) {
     for (auto const& [name, node] : table) {
         auto const key = prefix.empty() ? std::string(name.str()) : fmt::format("{}.{}", prefix, name.str());
         if (auto const* inner = node.as_table()) {
-            SCRATCHD_CHECK(flatten(*inner, key, file, into));
+            SCRATCHD_CHECK(flatten(*inner, key, file, into, item));
+            continue;
+        }
+        if (node.is_array_of_tables()) {
+            std::size_t number = 0;
+            for (auto const& one : *node.as_array())
+                SCRATCHD_CHECK(flatten(*one.as_table(), key, file, into, number++));
             continue;
         }
         SCRATCHD_TRY(auto value, value_of(node, file));
-        into.push_back({key, std::move(value), place(name.source(), file)});
+        into.push_back({key, std::move(value), place(name.source(), file), item});
     }
     return {};
 }
@@ -66,8 +73,14 @@ result<std::string> read_trusted(std::filesystem::path const& file) {
 
 result<> add_file(std::filesystem::path const& file, config& into) {
     SCRATCHD_TRY(auto const text, read_trusted(file));
-    SCRATCHD_TRY(auto const settings, parse_toml(text, file.string()));
-    for (auto const& s : settings) SCRATCHD_CHECK(apply(into, s));
+    SCRATCHD_TRY(auto settings, parse_toml(text, file.string()));
+    // The tables of a list go on behind those of the files before.
+    auto const credentials = into.credentials.size();
+    auto const identities = into.identities.size();
+    for (auto& s : settings) {
+        if (s.item) *s.item += s.key.starts_with("credential.") ? credentials : identities;
+        SCRATCHD_CHECK(apply(into, s));
+    }
     return {};
 }
 
@@ -104,15 +117,14 @@ result<config> load_config(std::filesystem::path const& file) {
 }
 
 result<> check_config(config const& c) {
-    auto where = [&](char const* key) {
-        auto const found = c.origins.find(key);
-        return found != c.origins.end() ? found->second.text() : std::string("default");
-    };
     if (!c.scratch.disks.empty() && !c.workspace.hbi)
-        return fail(errc::config_value, where("workspace.hbi") +
+        return fail(errc::config_value, where_set(c, "workspace.hbi") +
                                             ": workspace.hbi is off: this version encrypts every disk it "
                                             "takes, so set it to true or leave scratch.disks empty");
-    return {};
+    if (c.workspace.role != "cluster")
+        return fail(errc::config_value,
+                    where_set(c, "workspace.role") + ": workspace.role \"instance\" is not in this version");
+    return check_broker(c);
 }
 
 }  // namespace scratchd

@@ -1,138 +1,82 @@
 #include "agent/config/schema.hpp"
 
+#include "agent/config/keys.hpp"
 #include "agent/config/nearest.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <algorithm>
 #include <charconv>
-#include <functional>
 
 namespace scratchd {
 namespace {
 
-using words = std::vector<std::string>;
-
-std::string quoted(std::string_view text) {
-    return fmt::format("\"{}\"", text);
-}
-
-std::string duration_text(std::chrono::milliseconds span) {
-    return span.count() % 1000 == 0 ? fmt::format("{}s", span.count() / 1000) : fmt::format("{}ms", span.count());
-}
-
-struct key {
-    std::string_view name;
-    std::function<result<>(config&, setting_value const&)> set;
-    std::function<std::string(config const&)> get;
-};
+constexpr std::size_t most_tables = 1000;
 
 std::unexpected<error> wrong(std::string what) {
     return fail(errc::config_value, std::move(what));
 }
 
-template <class T>
-result<T> typed(setting_value const& value, char const* expected) {
-    if (auto const* right = std::get_if<T>(&value)) return *right;
-    return wrong(fmt::format("must be {}", expected));
+bool is_stable_disk_name(std::string_view name) {
+    // Kernel names move between disks; labels and UUIDs are content, which a job could write.
+    constexpr std::string_view stable[] = {"/dev/disk/by-id/", "/dev/disk/by-path/", "/dev/disk/azure/", "/dev/loop"};
+    return !name.contains("..") && std::ranges::any_of(stable, [&](auto prefix) {
+        return name.starts_with(prefix) && name.size() > prefix.size();
+    });
 }
 
-key flag(std::string_view name, std::function<bool&(config&)> at) {
-    return {name,
-            [at](config& c, setting_value const& v) -> result<> {
-                SCRATCHD_TRY(at(c), typed<bool>(v, "true or false"));
-                return {};
-            },
-            [at](config const& c) { return at(const_cast<config&>(c)) ? "true" : "false"; }};
+// /mnt/scratch/ is /mnt/scratch: mountinfo knows it by that name only.
+key mount_key() {
+    auto made = text("scratch.mount", {is_absolute_path, "an absolute path without ..", false},
+                     [](config& c, std::size_t) -> std::string& { return c.scratch.mount; });
+    made.set = [set = std::move(made.set)](config& c, std::size_t item, setting_value const& v) -> result<> {
+        SCRATCHD_CHECK(set(c, item, v));
+        if (c.scratch.mount.ends_with('/')) c.scratch.mount.pop_back();
+        return {};
+    };
+    return made;
 }
 
-key choice(std::string_view name, words allowed, std::function<std::string&(config&)> at) {
-    return {name,
-            [at, allowed](config& c, setting_value const& v) -> result<> {
-                SCRATCHD_TRY(auto text, typed<std::string>(v, "a string"));
-                if (std::ranges::find(allowed, text) == allowed.end())
-                    return wrong(fmt::format("must be one of \"{}\", not \"{}\"{}", fmt::join(allowed, "\", \""), text,
-                                             did_you_mean(text, allowed)));
-                at(c) = std::move(text);
-                return {};
-            },
-            [at](config const& c) { return quoted(at(const_cast<config&>(c))); }};
-}
-
-key duration(std::string_view name, std::chrono::milliseconds least, std::chrono::milliseconds most,
-             std::function<std::chrono::milliseconds&(config&)> at) {
-    return {name,
-            [=](config& c, setting_value const& v) -> result<> {
-                SCRATCHD_TRY(auto const text, typed<std::string>(v, "a duration like \"30s\""));
-                SCRATCHD_TRY(auto const span, parse_duration(text));
-                if (span < least || span > most)
-                    return wrong(fmt::format("must be between {} and {}", duration_text(least), duration_text(most)));
-                at(c) = span;
-                return {};
-            },
-            [at](config const& c) { return quoted(duration_text(at(const_cast<config&>(c)))); }};
-}
-
-key absolute_path(std::string_view name, std::function<std::string&(config&)> at) {
-    return {name,
-            [at](config& c, setting_value const& v) -> result<> {
-                SCRATCHD_TRY(auto text, typed<std::string>(v, "a path"));
-                if (!text.starts_with('/') || text.size() < 2 || text.contains("/../") || text.ends_with("/..") ||
-                    text.contains("//"))
-                    return wrong("must be an absolute path without ..");
-                if (text.ends_with('/')) text.pop_back();
-                at(c) = std::move(text);
-                return {};
-            },
-            [at](config const& c) { return quoted(at(const_cast<config&>(c))); }};
-}
-
-key disk_list() {
-    return {"scratch.disks",
-            [](config& c, setting_value const& v) -> result<> {
-                SCRATCHD_TRY(auto names, typed<words>(v, "a list of strings"));
-                for (auto const& name : names) {
-                    bool const stable = name.starts_with("/dev/disk/") || name.starts_with("/dev/loop");
-                    if (!stable || name.contains(".."))
-                        return wrong(fmt::format("\"{}\" is no stable name of a disk: give /dev/disk/by-id/...", name));
-                }
-                c.scratch.disks = std::move(names);
-                return {};
-            },
-            [](config const& c) {
-                words all;
-                for (auto const& d : c.scratch.disks) all.push_back(quoted(d));
-                return fmt::format("[{}]", fmt::join(all, ", "));
-            }};
-}
-
-key inode_ratio() {
-    return {"scratch.bytes_per_inode",
-            [](config& c, setting_value const& v) -> result<> {
-                SCRATCHD_TRY(auto const number, typed<std::int64_t>(v, "a number"));
-                if (number < 4096 || number > (1 << 26)) return wrong("must be between 4096 and 67108864");
-                c.scratch.bytes_per_inode = static_cast<std::uint32_t>(number);
-                return {};
-            },
-            [](config const& c) { return std::to_string(c.scratch.bytes_per_inode); }};
+std::vector<key> scratch_keys() {
+    using namespace std::chrono_literals;
+    return {
+        flag("workspace.hbi", [](config& c, std::size_t) -> bool& { return c.workspace.hbi; }),
+        choice("workspace.role", {"cluster", "instance"},
+               [](config& c, std::size_t) -> std::string& { return c.workspace.role; }),
+        text_list("scratch.disks", {is_stable_disk_name, "a stable disk name: give /dev/disk/by-id/..."},
+                  [](config& c, std::size_t) -> words& { return c.scratch.disks; }),
+        mount_key(),
+        choice("scratch.adopt", {"blank", "temporary", "erase"},
+               [](config& c, std::size_t) -> std::string& { return c.scratch.adopt; }),
+        choice("scratch.filesystem", {"ext4", "xfs"},
+               [](config& c, std::size_t) -> std::string& { return c.scratch.filesystem; }),
+        number("scratch.bytes_per_inode", 4096, 1 << 26,
+               [](config& c, std::size_t) -> std::uint32_t& { return c.scratch.bytes_per_inode; }),
+        duration("cleanup.deadline", 5s, 1h,
+                 [](config& c, std::size_t) -> std::chrono::milliseconds& { return c.cleanup.deadline; }),
+        choice("cleanup.method", {"crypto"}, [](config& c, std::size_t) -> std::string& { return c.cleanup.method; }),
+    };
 }
 
 std::vector<key> const& keys() {
-    using namespace std::chrono_literals;
-    static std::vector<key> const all{
-        flag("workspace.hbi", [](config& c) -> bool& { return c.workspace.hbi; }),
-        choice("workspace.role", {"cluster", "instance"}, [](config& c) -> std::string& { return c.workspace.role; }),
-        disk_list(),
-        absolute_path("scratch.mount", [](config& c) -> std::string& { return c.scratch.mount; }),
-        choice("scratch.adopt", {"blank", "temporary", "erase"},
-               [](config& c) -> std::string& { return c.scratch.adopt; }),
-        choice("scratch.filesystem", {"ext4", "xfs"}, [](config& c) -> std::string& { return c.scratch.filesystem; }),
-        inode_ratio(),
-        duration("cleanup.deadline", 5s, 1h,
-                 [](config& c) -> std::chrono::milliseconds& { return c.cleanup.deadline; }),
-        choice("cleanup.method", {"crypto"}, [](config& c) -> std::string& { return c.cleanup.method; }),
-    };
+    static auto const all = [] {
+        auto made = scratch_keys();
+        auto more = broker_keys();
+        made.insert(made.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+        return made;
+    }();
     return all;
+}
+
+// How many tables a list of tables has; nothing for what is one section.
+std::optional<std::size_t> tables_of(config const& c, std::string_view name) {
+    if (name.starts_with("credential.")) return c.credentials.size();
+    if (name.starts_with("identity.")) return c.identities.size();
+    return std::nullopt;
+}
+
+void make_room(config& c, std::string_view name, std::size_t item) {
+    if (name.starts_with("credential.") && c.credentials.size() <= item) c.credentials.resize(item + 1);
+    if (name.starts_with("identity.") && c.identities.size() <= item) c.identities.resize(item + 1);
 }
 
 }  // namespace
@@ -153,6 +97,12 @@ result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     return std::chrono::milliseconds(number * found->second);
 }
 
+std::string origin_key(std::string_view key, std::optional<std::size_t> item) {
+    auto const dot = key.find('.');
+    if (!item || dot == std::string_view::npos) return std::string(key);
+    return fmt::format("{}[{}]{}", key.substr(0, dot), *item, key.substr(dot));
+}
+
 result<> apply(config& into, setting const& one) {
     auto const found = std::ranges::find(keys(), one.key, &key::name);
     if (found == keys().end()) {
@@ -160,18 +110,33 @@ result<> apply(config& into, setting const& one) {
         for (auto const& k : keys()) names.emplace_back(k.name);
         return wrong(fmt::format("{}: unknown key {}{}", one.where.text(), one.key, did_you_mean(one.key, names)));
     }
-    if (auto set = found->set(into, one.value); !set)
+    auto const section = one.key.substr(0, one.key.find('.'));
+    if (tables_of(into, one.key).has_value() != one.item.has_value())
+        return wrong(fmt::format(
+            "{}: {} is {}", one.where.text(), section,
+            one.item ? fmt::format("one section: write [{}]", section) : fmt::format("a list: write [[{}]]", section)));
+    if (one.item.value_or(0) >= most_tables)
+        return wrong(fmt::format("{}: more than {} of [[{}]]", one.where.text(), most_tables, section));
+    make_room(into, one.key, one.item.value_or(0));
+    if (auto set = found->set(into, one.item.value_or(0), one.value); !set)
         return wrong(fmt::format("{}: {} {}", one.where.text(), one.key, set.error().what));
-    into.origins[one.key] = one.where;
+    into.origins[origin_key(one.key, one.item)] = one.where;
     return {};
 }
 
 std::vector<shown_setting> show(config const& from) {
     std::vector<shown_setting> all;
-    for (auto const& k : keys()) {
-        auto const where = from.origins.find(std::string(k.name));
-        all.push_back({std::string(k.name), k.get(from), where != from.origins.end() ? where->second : origin{}});
-    }
+    auto add = [&](key const& k, std::optional<std::size_t> item) {
+        auto const name = origin_key(k.name, item);
+        auto const where = from.origins.find(name);
+        all.push_back({name, k.get(from, item.value_or(0)), where != from.origins.end() ? where->second : origin{}});
+    };
+    for (auto const& k : keys())
+        if (!tables_of(from, k.name)) add(k, std::nullopt);
+    for (std::string_view const list : {"identity.", "credential."})
+        for (std::size_t item = 0; item < tables_of(from, list).value_or(0); ++item)
+            for (auto const& k : keys())
+                if (k.name.starts_with(list)) add(k, item);
     return all;
 }
 

@@ -29,8 +29,7 @@ struct served {
     std::thread thread;
 
     explicit served(ipc::handler answer, ipc::server_limits limits = {}) {
-        server = std::make_unique<ipc::http_server>(loop, must(ipc::listen_at(socket, 0600, "no-such-group")), limits,
-                                                    std::move(answer));
+        server = std::make_unique<ipc::http_server>(loop, must(ipc::listen_at(socket, {})), limits, std::move(answer));
         thread = std::thread([this] { loop.run(); });
     }
     served(served const&) = delete;
@@ -157,7 +156,7 @@ TEST_CASE("client: nobody there, not allowed, too late, no HTTP", "[ipc]") {
     temp_folder const t;
     CHECK(fails_with(ipc::send(t.path() / "none", {}), errc::daemon_unreachable));
     {
-        auto const listening = must(ipc::listen_at(t.path() / "silent", 0600, ""));
+        auto const listening = must(ipc::listen_at(t.path() / "silent", {}));
         CHECK(fails_with(ipc::send(t.path() / "silent", {"GET", "/", "", std::chrono::milliseconds(50)}),
                          errc::timed_out));
     }
@@ -167,10 +166,10 @@ TEST_CASE("client: nobody there, not allowed, too late, no HTTP", "[ipc]") {
 TEST_CASE("listen: the socket has its mode from the start and replaces a dead one", "[ipc]") {
     temp_folder const t;
     for (int i = 0; i < 2; ++i) {
-        auto const fd = must(ipc::listen_at(t.path() / "s", 0660, "no-such-group"));
+        auto const fd = must(ipc::listen_at(t.path() / "s", {.mode = 0660, .group = ipc::group_id("no-such-group")}));
         struct stat st{};
         REQUIRE(stat((t.path() / "s").c_str(), &st) == 0);
         CHECK((st.st_mode & 0777) == 0660);
     }
-    CHECK_FALSE(ipc::listen_at(t.path() / std::string(200, 'x'), 0660, "").has_value());
+    CHECK_FALSE(ipc::listen_at(t.path() / std::string(200, 'x'), {}).has_value());
 }
