@@ -1,5 +1,6 @@
 #include "cleanup/erase_zero.hpp"
 
+#include "agent/base/failpoint.hpp"
 #include "agent/base/file.hpp"
 
 #include <fcntl.h>
@@ -11,7 +12,8 @@
 
 namespace scratchd {
 
-result<> erase_zero(std::filesystem::path const& device, dev_t number) {
+result<> erase_zero(std::filesystem::path const& device, dev_t number,
+                    std::function<void(std::uint64_t)> const& progress) {
     constexpr std::uint64_t piece = 64ULL << 20U;
     SCRATCHD_TRY(auto const disk, open_file(device, O_RDWR | O_EXCL | O_NOFOLLOW));
     struct stat st{};
@@ -24,8 +26,11 @@ result<> erase_zero(std::filesystem::path const& device, dev_t number) {
         std::uint64_t range[2] = {at, std::min(piece, size - at)};
         if (::ioctl(disk.get(), BLKZEROOUT, &range) != 0)
             return fail_errno(fmt::format("write zeros to {} at {}", device.string(), at));
+        progress(at + range[1]);
+        SCRATCHD_CHECK(SCRATCHD_FAILPOINT("erase.piece"));
     }
     if (::fsync(disk.get()) != 0) return fail_errno("sync " + device.string());
+    (void)::ioctl(disk.get(), BLKRRPART, 0);  // partitions whose table is gone; a loop device has none to read
     return {};
 }
 

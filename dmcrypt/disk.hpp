@@ -34,6 +34,8 @@ struct disk_facts {
     bool claimed = false;              // somebody has it open exclusively
     std::string signature;             // what libblkid finds at its head: "ext4", "gpt", "crypto_LUKS"; empty: nothing
     std::string label;
+    std::string inner_signature;  // of the only partition, where there is just one
+    std::string inner_label;
     bool blank = false;  // no signature, and all samples are zero
 
     // What makes it the same disk after a reboot: model, serial and size; a loop device's file.

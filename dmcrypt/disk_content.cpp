@@ -15,22 +15,21 @@ constexpr std::size_t window = 1U << 20U;
 constexpr std::uint64_t inner_samples = 64;
 
 // libblkid: 0 found something, 1 nothing, -2 several that contradict each other, -1 error.
-result<> probe_signature(int fd, disk_facts& disk) {
+result<> probe_signature(int fd, std::string const& name, std::string& signature, std::string& label) {
     probe_ptr const probe(blkid_new_probe());
-    if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0) return fail(errc::io, "probe " + disk.name, EIO);
+    if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0) return fail(errc::io, "probe " + name, EIO);
     blkid_probe_enable_superblocks(probe.get(), 1);
     blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_MAGIC);
     blkid_probe_enable_partitions(probe.get(), 1);
     int const rc = blkid_do_safeprobe(probe.get());
-    if (rc == -1) return fail(errc::io, "probe " + disk.name, EIO);
-    if (rc == -2) disk.signature = "ambiguous";
+    if (rc == -1) return fail(errc::io, "probe " + name, EIO);
+    if (rc == -2) signature = "ambiguous";
     if (rc != 0) return {};
     char const* value = nullptr;
     for (char const* key : {"TYPE", "PTTYPE"})
-        if (disk.signature.empty() && blkid_probe_lookup_value(probe.get(), key, &value, nullptr) == 0)
-            disk.signature = value;
-    if (blkid_probe_lookup_value(probe.get(), "LABEL", &value, nullptr) == 0) disk.label = value;
-    if (disk.signature.empty()) disk.signature = "unknown";
+        if (signature.empty() && blkid_probe_lookup_value(probe.get(), key, &value, nullptr) == 0) signature = value;
+    if (blkid_probe_lookup_value(probe.get(), "LABEL", &value, nullptr) == 0) label = value;
+    if (signature.empty()) signature = "unknown";
     return {};
 }
 
@@ -62,7 +61,12 @@ result<> read_signature(disk_facts& disk) {
     SCRATCHD_TRY(auto const fd, open_file(disk.device, O_RDONLY | O_DIRECT | O_NOFOLLOW));
     if (disk.size_bytes < direct_block) return {};
     SCRATCHD_TRY(auto const buffered, open_file(disk.device, O_RDONLY | O_NOFOLLOW));
-    SCRATCHD_CHECK(probe_signature(buffered.get(), disk));
+    SCRATCHD_CHECK(probe_signature(buffered.get(), disk.name, disk.signature, disk.label));
+    if (disk.partitions.size() == 1) {
+        auto const inner = "/dev/" + disk.partitions.front();
+        SCRATCHD_TRY(auto const part, open_file(inner, O_RDONLY | O_NOFOLLOW));
+        SCRATCHD_CHECK(probe_signature(part.get(), inner, disk.inner_signature, disk.inner_label));
+    }
     SCRATCHD_TRY(bool const zero, all_zero(fd.get(), disk.size_bytes));
     disk.blank = zero && disk.signature.empty();
     return {};

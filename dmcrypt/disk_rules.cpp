@@ -29,21 +29,16 @@ std::optional<refusal> refuse_use(disk_facts const& disk) {
 std::optional<refusal> refuse_adoption(disk_facts const& disk, adoption allowed) {
     if (disk.blank || allowed == adoption::erase) return std::nullopt;
     // What Azure puts on a fresh temporary disk (cloud-init, azure-vm-utils): one NTFS partition of that label.
-    bool const cloud_made = disk.signature == "ntfs" && disk.label == "Temporary Storage";
+    auto const is_temporary = [](auto const& type, auto const& label) {
+        return type == "ntfs" && label == "Temporary Storage";
+    };
+    bool const cloud_made =
+        is_temporary(disk.signature, disk.label) || is_temporary(disk.inner_signature, disk.inner_label);
     if (allowed == adoption::temporary && cloud_made) return std::nullopt;
     auto const holds = !disk.partitions.empty()  ? fmt::format("the partitions {}", fmt::join(disk.partitions, ", "))
                        : !disk.signature.empty() ? fmt::format("a signature ({})", disk.signature)
                                                  : std::string("data");
     return refusal{errc::disk_foreign, fmt::format("{} was never scratch here and holds {}", disk.name, holds)};
-}
-
-std::optional<refusal> refuse_name(std::string const& name) {
-    constexpr std::string_view stable[] = {"/dev/disk/by-id/", "/dev/disk/by-path/", "/dev/disk/azure/", "/dev/loop"};
-    if (name.contains("..") || std::ranges::none_of(stable, [&](auto prefix) {
-            return name.starts_with(prefix) && name.size() > prefix.size();
-        }))
-        return refusal{errc::config_value, fmt::format("\"{}\" is no stable name: give /dev/disk/by-id/...", name)};
-    return std::nullopt;
 }
 
 }  // namespace scratchd

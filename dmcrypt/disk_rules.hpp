@@ -28,8 +28,4 @@ std::optional<refusal> refuse_use(disk_facts const& disk);
 // What keeps a disk that was never ours from being taken: `allowed` is the operator's word.
 std::optional<refusal> refuse_adoption(disk_facts const& disk, adoption allowed);
 
-// Names that may stand in the configuration: by-id and by-path links, and loop devices for development. Kernel names
-// (/dev/sdb, /dev/nvme0n1) move between disks and are refused.
-std::optional<refusal> refuse_name(std::string const& name);
-
 }  // namespace scratchd

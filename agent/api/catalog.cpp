@@ -89,7 +89,8 @@ constexpr catalog_entry entries[] = {
     {cgroup_refused, "the control group cannot be given to a job", as_before, "give the job's own cgroup v2 folder",
      refused, 403},
     {jobs_running, "jobs hold the volume", as_before, "scratchctl job list; end them first", busy, 409},
-    {processes_survive, "processes of the job do not die", key_dead,
+    {processes_survive, "processes of the job do not die",
+     "closed to every other job: `scratchctl status` tells whether its key lives",
      "find what they wait for (state D), then scratchctl job end ID", failed, 500},
 
     {state_full, "the state folder is full", not_clean,
@@ -107,6 +108,7 @@ constexpr catalog_entry entries[] = {
     {record_forged, "a record was not signed by this node's key", as_before, "compare with the copy off this node",
      evidence, 500},
     {record_unreadable, "a record cannot be read", as_before, "compare with the copy off this node", evidence, 500},
+    {record_unknown, "there is no record of that number yet", as_before, "scratchctl report list", usage, 404},
 
     {key_not_dead, "it could not be proven that the key is destroyed", not_clean,
      "take the node out; reboot it: the key dies with the kernel", failed, 500},

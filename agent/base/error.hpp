@@ -70,6 +70,7 @@ enum class errc : std::uint16_t {
     record_misplaced = 62,
     record_forged = 63,
     record_unreadable = 64,
+    record_unknown = 65,
     // the wipe
     key_not_dead = 70,
     wipe_cancelled = 71,

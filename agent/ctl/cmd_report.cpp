@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <boost/json.hpp>
+#include <cerrno>
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -53,7 +54,11 @@ exit_code show(session const& s, std::uint64_t sequence) {
 
 exit_code verify(session const& s, report_options const& o) {
     auto const judged = verify_records(o.folder, o.key.empty() ? std::nullopt : std::optional(o.key));
-    if (!judged) return complain(s, {errc::record_unreadable, judged.error().sys, judged.error().what});
+    if (!judged) {
+        bool const denied = judged.error().sys == EACCES || judged.error().sys == EPERM;
+        return complain(
+            s, {denied ? errc::not_permitted : errc::record_unreadable, judged.error().sys, judged.error().what});
+    }
     bool const intact = judged->problems.empty();
     if (s.json) {
         boost::json::array problems;

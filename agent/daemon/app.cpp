@@ -81,7 +81,8 @@ exit_code run_daemon(app_options const& options) {
          },
          *boot_id});
     if (!inside) return give_up(inside.error());
-    auto listening = ipc::listen_at(options.paths.runtime / "control.sock", socket_mode, "scratchd");
+    auto listening = ipc::listen_at(options.paths.runtime / "control.sock",
+                                    {.mode = socket_mode, .group = ipc::group_id("scratchd")});
     if (!listening) return give_up(listening.error());
 
     service& node = **inside;
@@ -106,6 +107,8 @@ exit_code run_daemon(app_options const& options) {
             loop.stop();
         });
     });
+    // A hangup is no reason to leave a node without its daemon.
+    loop.on_signals({SIGHUP}, [](int) { log::info("daemon.hangup-ignored"); });
     loop.every(settle_every, [&] {
         if (!api.now().pending.empty()) disk.post([&] { (void)node.settle(); });
     });

@@ -1,5 +1,6 @@
 #include "agent/daemon/choose_disks.hpp"
 
+#include "agent/base/notify.hpp"
 #include "cleanup/erase_zero.hpp"
 #include "dmcrypt/disk_rules.hpp"
 
@@ -17,15 +18,25 @@ adoption parse_adoption(std::string const& word) {
 
 std::optional<refusal> refuse(disk_facts const& disk, scratch_config const& wanted, disk_ledger const& ledger) {
     if (auto const no = refuse_use(disk)) return no;
-    if (ledger.contains(disk.identity())) return std::nullopt;
+    if (!ledger.provenance(disk.identity()).empty()) return std::nullopt;
     return refuse_adoption(disk, parse_adoption(wanted.adopt));
 }
 
+// A disk of terabytes takes long; systemd is told that the start goes on.
+void tell(disk_facts const& disk, std::uint64_t done) {
+    notify_extend(std::chrono::minutes(10));
+    notify_status(
+        fmt::format("erasing {} before its first use: {} of {} MiB", disk.name, done >> 20U, disk.size_bytes >> 20U));
+}
+
 result<> adopt(disk_facts const& disk, disk_ledger& ledger) {
-    if (ledger.contains(disk.identity())) return {};
-    // Entered first: an erase that is cut short left a disk that is ours to finish, with its past on record.
-    SCRATCHD_CHECK(ledger.enrol(disk.identity(), disk.blank ? "blank" : "previously_plaintext"));
-    return disk.blank ? result<>{} : erase_zero(disk.device, disk.number);
+    auto const known = ledger.provenance(disk.identity());
+    if (known.empty() && disk.blank) return ledger.enrol(disk.identity(), provenance_blank);
+    if (!known.empty() && known != provenance_erasing) return {};
+    // Entered first and as unfinished: an erase that is cut short is ours to do again, with the disk's past on record.
+    if (known.empty()) SCRATCHD_CHECK(ledger.enrol(disk.identity(), provenance_erasing));
+    SCRATCHD_CHECK(erase_zero(disk.device, disk.number, [&](std::uint64_t done) { tell(disk, done); }));
+    return ledger.enrol(disk.identity(), provenance_plain);
 }
 
 }  // namespace

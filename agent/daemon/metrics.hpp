@@ -7,7 +7,7 @@
 
 namespace scratchd {
 
-// Exposition format 0.0.4. Names: docs/operations.md.
+// Exposition format 0.0.4. Names: docs/configuration.md.
 std::string metrics_text(api::status const& now);
 
 }  // namespace scratchd

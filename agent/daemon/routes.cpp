@@ -128,17 +128,22 @@ struct route_table {
         auto spec = [&]() -> result<begin_spec> {
             SCRATCHD_TRY(auto wanted, api::decode<api::begin_request>(asked.body));
             SCRATCHD_TRY(auto id, job_id::parse(wanted.id));
-            SCRATCHD_TRY(auto user, find_user(wanted.user));
             SCRATCHD_TRY(auto groups, cgroups_of(asked, wanted.cgroups));
             SCRATCHD_TRY(limit, span_of(wanted.timeout_seconds, std::chrono::seconds(60)));
-            return begin_spec{std::move(id),      std::move(user.name),
-                              user.uid,           user.gid,
-                              std::move(groups),  wanted.credentials.value_or(std::vector<std::string>{}),
+            return begin_spec{std::move(id),
+                              std::move(wanted.user),
+                              0,
+                              0,
+                              std::move(groups),
+                              wanted.credentials.value_or(std::vector<std::string>{}),
                               initiator_of(asked)};
         }();
         if (!spec) return back(problem(spec.error()));
         offload(api, limit, std::move(back),
-                [&s = api.service_, spec = *std::move(spec)]() -> result<api::begin_reply> {
+                [&s = api.service_, spec = *std::move(spec)]() mutable -> result<api::begin_reply> {
+                    // Here and not on the event loop: a directory service may take its time.
+                    SCRATCHD_TRY(auto user, find_user(spec.user));
+                    spec.user = std::move(user.name), spec.uid = user.uid, spec.gid = user.gid;
                     SCRATCHD_TRY(auto const begun, s.begin(spec));
                     return api::begin_reply{begun.granted.job, begun.directory, begun.generation,
                                             job_environment(begun.directory)};

@@ -18,6 +18,10 @@ namespace {
 // How long a mapping without a key may stay open after its wipe was answered.
 constexpr auto settle_limit = std::chrono::seconds(60);
 
+std::unexpected<error> no_disk() {
+    return fail(errc::not_configured, "[scratch] disks names no disk");
+}
+
 initiator self(char const* program) {
     return {::getuid(), ::getpid(), program};
 }
@@ -55,7 +59,9 @@ void service::publish(snapshot const& s) {
 
 // What must hold before a volume may be made: the seal, the mount namespace, the disks.
 result<chosen_disks> service::prepare() {
-    if (settings_.scratch.disks.empty()) return fail(errc::not_configured, "[scratch] disks names no disk");
+    bool const names_disks = !settings_.scratch.disks.empty();
+    // A configuration that says nothing yet decides nothing: installing the package is harmless.
+    if (!names_disks && !settings_.origins.contains("workspace.hbi")) return no_disk();
     auto const where =
         settings_.origins.contains("workspace.hbi") ? settings_.origins.at("workspace.hbi").text() : "default";
     auto sealed =
@@ -68,10 +74,13 @@ result<chosen_disks> service::prepare() {
         line.reason = sealed ? "" : fmt::format("{} {}", code_text(sealed.error().code), sealed.error().message());
         line.hbi = settings_.workspace.hbi;
         line.method = "none";
+        line.level = "none";
+        line.level_reason = "nothing was erased: hbi was decided";
         line.who = self("scratchd");
         SCRATCHD_CHECK(records_->append(std::move(line)));
     }
     if (!sealed) return std::unexpected(std::move(sealed).error());
+    if (!names_disks) return no_disk();
     SCRATCHD_CHECK(check_mount_namespace());
     return seams_.choose(settings_.scratch, *ledger_);
 }
@@ -104,7 +113,9 @@ bool service::settle() {
         return false;
     }
     if (!settle_until_) settle_until_ = deadline::in(settle_limit);
-    return node_->settle(*settle_until_);
+    bool const more = node_->settle(*settle_until_);
+    if (!more) settle_until_.reset();
+    return more;
 }
 
 result<begin_outcome> service::begin(begin_spec const& spec) {

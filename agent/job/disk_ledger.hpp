@@ -11,13 +11,17 @@
 
 namespace scratchd {
 
+// What a disk held when scratchd took it. A disk that is still being erased for that is not in use yet.
+inline constexpr char provenance_blank[] = "blank";
+inline constexpr char provenance_plain[] = "previously_plaintext";
+inline constexpr char provenance_erasing[] = "being_erased";
+
 class disk_ledger {
 public:
     // STATE/disks.json; an empty one when there is none. One that does not verify is state_insecure.
     static result<disk_ledger> open(std::filesystem::path const& state, node_identity const& identity);
 
-    [[nodiscard]] bool contains(std::string const& disk_identity) const { return disks_.contains(disk_identity); }
-    // "blank" or "previously_plaintext"; empty for an unknown disk.
+    // One of the above; empty for an unknown disk.
     [[nodiscard]] std::string provenance(std::string const& disk_identity) const;
     // Durable before the first byte is written to the disk.
     result<> enrol(std::string const& disk_identity, std::string const& provenance);

@@ -54,10 +54,18 @@ result<> node::start(initiator who) {
         // A snapshot of another boot says what was, not what is: its key died with that kernel.
         adoptable = now_.boot_id == settings_.boot_id && now_.state == node_state::leased && now_.volume &&
                     !now_.leases.empty() && !settings_.impediment && parts_.scratch.adopt(*now_.volume).has_value();
-        if (now_.boot_id != settings_.boot_id) now_.volume.reset();
+        if (now_.boot_id != settings_.boot_id) {
+            now_.volume.reset();
+            now_.pending.clear();
+            // A control group of that name is another one now: nothing in it is the job's.
+            for (auto& l : now_.leases) l.cgroups.clear();
+        }
         now_.boot_id = settings_.boot_id;
     } else if (!last) {
         SCRATCHD_CHECK(parts_.log.set_aside());
+        // The records remember how far the generations went: a mapping's name must not come twice in one boot.
+        if (auto const newest = parts_.records.read(parts_.records.head().sequence))
+            now_.generations = newest->generation_after;
     }
     if (settings_.impediment) return start_impeded(std::move(who));
     auto const next = advance(now_.state, adoptable ? node_event::started_adoptable : node_event::started);
@@ -96,6 +104,25 @@ result<> node::stop() {
     return announce(node_state::quarantine, "stopped");
 }
 
+// What a job needs to run; each part is made only where it is missing.
+result<> node::equip(lease const& job) {
+    SCRATCHD_TRY(auto const root, parts_.scratch.open_root());
+    SCRATCHD_CHECK(make_job_folder(root.get(), job.job, job.uid, job.gid));
+    return parts_.credentials.grant(job);
+}
+
+// The job may be running: a failure here takes nothing from it. Control groups that are new to us end with it too.
+result<begin_outcome> node::begin_again(begin_spec const& spec) {
+    auto& known = *find(spec.job.text());
+    auto const before = known.cgroups.size();
+    for (auto const& group : spec.cgroups)
+        if (std::ranges::find(known.cgroups, group) == known.cgroups.end()) known.cgroups.push_back(group);
+    if (known.cgroups.size() != before) SCRATCHD_CHECK(announce(now_.state, "lease"));
+    if (auto equipped = equip(known); !equipped)
+        return std::unexpected(std::move(equipped).error().while_doing("begin of job " + known.job + " again"));
+    return begin_outcome{known, now_.volume ? now_.volume->number : 0, settings_.mount / known.job};
+}
+
 result<begin_outcome> node::begin(begin_spec const& spec) {
     auto const next = advance(now_.state, node_event::begin);
     if (next.action != node_action::lease)
@@ -119,25 +146,17 @@ result<begin_outcome> node::begin(begin_spec const& spec) {
         if (!revoked || !removed || !left) broke(why);
         return std::unexpected(std::move(why).while_doing("begin of job " + wanted.job));
     };
-    bool const first_time = known == nullptr;
-    if (first_time) {
-        now_.leases.push_back(wanted);
-        if (auto noted = announce(next.next, "lease"); !noted) {
-            now_.leases.pop_back();
-            now_.state = now_.leases.empty() ? node_state::ready : node_state::leased;
-            changed_(now_);
-            return std::unexpected(std::move(noted).error().while_doing("begin of job " + wanted.job));
-        }
+    if (known != nullptr) return begin_again(spec);
+    now_.leases.push_back(wanted);
+    if (auto noted = announce(next.next, "lease"); !noted) {
+        now_.leases.pop_back();
+        now_.state = now_.leases.empty() ? node_state::ready : node_state::leased;
+        changed_(now_);
+        return std::unexpected(std::move(noted).error().while_doing("begin of job " + wanted.job));
     }
-    auto root = parts_.scratch.open_root();
-    if (!root)
-        return first_time ? result<begin_outcome>(undo(std::move(root).error()))
-                          : result<begin_outcome>(std::unexpected(root.error()));
-    if (auto made = make_job_folder(root->get(), wanted.job, wanted.uid, wanted.gid); !made)
-        return undo(std::move(made).error());
-    if (auto granted = parts_.credentials.grant(wanted); !granted) return undo(std::move(granted).error());
+    if (auto equipped = equip(wanted); !equipped) return undo(std::move(equipped).error());
     if (auto passed = SCRATCHD_FAILPOINT("begin.folder"); !passed) return undo(std::move(passed).error());
-    return begin_outcome{*find(wanted.job), now_.volume ? now_.volume->number : 0, settings_.mount / wanted.job};
+    return begin_outcome{wanted, now_.volume ? now_.volume->number : 0, settings_.mount / wanted.job};
 }
 
 result<end_outcome> node::end(end_spec const& spec) {

@@ -102,6 +102,8 @@ private:
     result<std::string> recorded_name(std::string const& job) const;
     void broke(error const& why);
     std::vector<std::string> all_cgroups() const;
+    result<> equip(lease const& job);
+    result<begin_outcome> begin_again(begin_spec const& spec);
     lease* find(std::string const& job);
 
     node_settings settings_;

@@ -71,6 +71,9 @@ result<end_outcome> node::wipe_all(wipe_context const& context) {
     proof.disks = settings_.disks;
     proof.generation_before = now_.volume ? now_.volume->number : 0;
     proof.key_before = now_.volume ? now_.volume->fingerprint : "";
+    // A name that cannot be made must not keep a key alive.
+    for (auto const& l : now_.leases)
+        if (auto name = recorded_name(l.job)) proof.jobs.push_back(*std::move(name));
 
     kill_request const request{context.cgroups, until,
                                [&](std::string const& step) { return announce(node_state::wiping, step); },
@@ -170,6 +173,7 @@ bool node::settle(deadline until) {
     line.hbi = settings_.hbi;
     line.outcome = waiting ? "failed" : "clean";
     line.who.program = "scratchd";
+    line.disks = settings_.disks;
     line.generation_after = now_.volume ? now_.volume->number : 0;
     for (auto const& name : names)
         line.checks.push_back({"mapping-gone", std::ranges::find(now_.pending, name) == now_.pending.end(), name});
@@ -177,6 +181,8 @@ bool node::settle(deadline until) {
                     fmt::format("{} has no key but is still open, and no process shows as its user", names.front())};
     if (waiting) line.reason = fmt::format("{} {}", code_text(why.code), why.what);
     auto const written = write_record(std::move(line));
+    // Said once: from now on survey() shows it, and the next wipe has to end it.
+    now_.pending.clear();
     if (waiting) broke(why);
     else if (!written) broke(written.error());
     else (void)announce(now_.state, "closed");

@@ -39,7 +39,8 @@ struct record {
     std::string kind;     // "wipe", "folder" (one of several jobs left), "close" (an old mapping went), "seal"
     std::string outcome;  // "clean" or "failed"
     std::string reason;   // of a failure: "E0042 ..."
-    std::string job;      // its id, or with hbi a keyed pseudonym; empty when no job ended
+    std::string job;      // the one whose end this was: its id, or with hbi a keyed pseudonym; empty when none's
+    std::vector<std::string> jobs;  // all that held the volume when it was wiped, named the same way
     bool hbi = false;
     std::string method;  // "crypto", "folder", "none"
     std::string level;   // NIST SP 800-88: "purge", "clear" or "none"

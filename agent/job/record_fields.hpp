@@ -42,6 +42,7 @@ void fields(A& a, record& r) {
     a("outcome", r.outcome);
     a("reason", r.reason);
     a("job", r.job);
+    a("jobs", r.jobs);
     a("hbi", r.hbi);
     a("method", r.method);
     a("level", r.level);

@@ -8,6 +8,7 @@
 #include "agent/job/signed_json.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 
@@ -64,6 +65,7 @@ result<record_store> record_store::open(std::filesystem::path const& state, node
     auto const newest = newest_in(store.folder_);
     // Records that the head names and that are gone stay a visible gap: the chain goes on behind them.
     if (newest <= store.head_.sequence) return store;
+    store.head_.sequence = newest;
     SCRATCHD_TRY(auto const text, store.read_file_text(newest));
     SCRATCHD_TRY(auto const digest, sha256(text));
     store.head_ = {newest, hex(digest)};
@@ -92,6 +94,8 @@ result<std::uint64_t> record_store::append(record r) {
 }
 
 result<std::string> record_store::read_file_text(std::uint64_t sequence) const {
+    if (sequence == 0 || sequence > head_.sequence)
+        return fail(errc::record_unknown, fmt::format("record {}: the newest is {}", sequence, head_.sequence));
     auto text = read_file(record_file(folder_, sequence), largest_record);
     if (!text) return fail(errc::record_missing, fmt::format("record {}", sequence), text.error().sys);
     return text;
@@ -108,7 +112,8 @@ result<std::optional<record>> record_store::find_job(std::string const& job) con
     constexpr std::uint64_t look_back = 256;
     for (auto n = head_.sequence; n > 0 && head_.sequence - n < look_back; --n) {
         auto one = read(n);
-        if (one && one->job == job && (one->kind == "wipe" || one->kind == "folder")) return *std::move(one);
+        if (!one || (one->kind != "wipe" && one->kind != "folder")) continue;
+        if (one->job == job || std::ranges::find(one->jobs, job) != one->jobs.end()) return *std::move(one);
     }
     return std::optional<record>{};
 }

@@ -102,7 +102,10 @@ TEST_CASE("disk rules: what an earlier run of ours left is no use, but the syste
 TEST_CASE("disk rules: what a new disk may hold is the operator's word", "[dmcrypt]") {
     auto const data = [](auto& d) { d.blank = false; };
     auto const ext4 = [](auto& d) { d.blank = false, d.signature = "ext4"; };
-    auto const azure = [](auto& d) { d.blank = false, d.signature = "ntfs", d.label = "Temporary Storage"; };
+    auto const azure = [](auto& d) {
+        d.blank = false, d.signature = "dos", d.partitions = {"sdb1"};
+        d.inner_signature = "ntfs", d.inner_label = "Temporary Storage";
+    };
     for (auto const allowed : {adoption::blank, adoption::temporary, adoption::erase})
         CHECK_FALSE(adopt(allowed, [](auto&) {}).has_value());
     CHECK(adopt(adoption::blank, data) == errc::disk_foreign);

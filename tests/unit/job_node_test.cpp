@@ -217,6 +217,72 @@ TEST_CASE("node: a keyless mapping that does not go by the deadline takes the no
     CHECK(f.at() == node_state::failed);
     CHECK(f.node().now().reason.starts_with("E0042"));
     CHECK(must(f.records->read(3)).outcome == "failed");
+    // Said once, and not again at every look.
+    CHECK_FALSE(f.node().settle(deadline::in(std::chrono::seconds(0))));
+    CHECK(f.records->head().sequence == 3);
+    CHECK(must(f.records->read(3)).disks.size() == 1);
+}
+
+TEST_CASE("node: a begin again takes nothing from the running job when it fails", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.credentials.failing = {"grant"};
+    CHECK(fails_with(f.begin("17"), errc::io));
+    CHECK(f.at() == node_state::leased);
+    CHECK(f.node().now().leases.size() == 1);
+    CHECK(std::filesystem::exists(f.disk.root.path() / "17"));
+    CHECK(std::ranges::find(f.credentials.calls, "revoke 17") == f.credentials.calls.end());
+}
+
+TEST_CASE("node: a begin again adds its control groups to those that end with the job", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    begin_spec again{must(job_id::parse("17")), "me", getuid(), getgid(), {"/sys/fs/cgroup/a"}, {}, {0, 1, "test"}};
+    must(f.node().begin(again));
+    must(f.node().begin(again));
+    CHECK(must(f.log->last()).value().leases.front().cgroups == std::vector<std::string>{"/sys/fs/cgroup/a"});
+    CHECK(must(f.end("17")).proof.residue.at("processes") == 1);
+}
+
+TEST_CASE("node: after a reboot no control group of the last boot is touched", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.node().begin(
+        {must(job_id::parse("17")), "me", getuid(), getgid(), {"/sys/fs/cgroup/a"}, {}, {0, 1, "test"}}));
+    f.disk.world.clear();
+    f.boot = "22222222-boot";
+    must(f.start());
+    CHECK(must(f.records->read(2)).residue.at("processes") == 0);
+}
+
+TEST_CASE("node: a wipe at start is the record of the jobs that it ended", "[job][node]") {
+    node_fixture f;
+    f.hbi = false;
+    must(f.start());
+    must(f.begin("17"));
+    must(f.begin("18"));
+    f.disk.world.clear();
+    f.boot = "22222222-boot";
+    must(f.start());
+    auto const ended = must(f.end("17"));
+    CHECK(ended.known);
+    CHECK(ended.proof.jobs == std::vector<std::string>{"17", "18"});
+    CHECK(must(f.end("18")).proof.sequence == ended.proof.sequence);
+}
+
+TEST_CASE("node: an end that failed and was mended by a wipe answers with the wipe's record", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.disk.failing = {"create"};
+    CHECK_FALSE(f.end("17").has_value());
+    f.disk.failing.clear();
+    auto const mended = must(f.node().wipe({0, 1, "test"}));
+    auto const again = must(f.end("17"));
+    CHECK(again.proof.sequence == mended.proof.sequence);
+    CHECK(again.proof.outcome == "clean");
 }
 
 TEST_CASE("node: a keyless mapping that a process holds fails the end and names it", "[job][node]") {

@@ -190,7 +190,7 @@ class BadInput(Scenario):
         node.stop()
         node.configure("[workspace]\nhbi = false\n")
         node.start()
-        self.assertEqual(node.status()["state"], "quarantine")  # no disk is named: nothing to seal against
+        self.assert_failed(node, "E0014")  # though no disk is named any more
         node.stop()
         for spoil, disks in [("rm /var/lib/scratchd/hbi.seal", ""), ("sed -i 's/true/false/' /var/lib/scratchd/hbi.seal", "")]:
             node.sh("cp -p /var/lib/scratchd/hbi.seal /tmp/seal; " + spoil)
@@ -203,7 +203,30 @@ class BadInput(Scenario):
         node.start()
         self.assert_clean(node)
         seals = [r for r in node.ctl_json("report", "list")["reports"] if r["kind"] == "seal"]
-        self.assertEqual([s["outcome"] for s in seals], ["clean", "failed", "failed"])
+        self.assertEqual([s["outcome"] for s in seals], ["clean", "failed", "failed", "failed"])
+
+    def test_hbi_sealed_off_stays_off(self):
+        node = self.node(start=False)
+        node.configure("[workspace]\n")  # says nothing: decides nothing
+        node.start()
+        self.assertEqual(node.status()["state"], "quarantine")
+        node.stop()
+        node.configure("[workspace]\nhbi = false\n")
+        node.start()
+        self.assertEqual(node.status()["state"], "quarantine")
+        node.stop()
+        node.configure(CONFIG)
+        node.start()
+        self.assert_failed(node, "E0014")
+        self.assertIn("sealed off", node.status()["reason"])
+        self.assertEqual(node.mappings(), {})
+
+    def test_a_mount_namespace_of_its_own_is_refused(self):
+        node = self.node(start=False)
+        node.start(wrap=["unshare", "--mount", "--propagation", "private"])
+        self.assert_failed(node, "E0036")
+        self.assertEqual(node.mappings(), {})
+        self.assert_says(node.ctl("job", "begin", "1", "--user", "alice", codes=(1,)), "E0046")
 
 
 if __name__ == "__main__":

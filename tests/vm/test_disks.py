@@ -99,6 +99,20 @@ class Disks(Scenario):
         self.assertEqual([d["provenance"] for d in record["disks"]], ["previously_plaintext", "blank"])
         self.assertEqual(record["level"], "clear")
 
+    def test_an_erase_that_was_cut_short_is_done_again_from_the_start(self):
+        node = self.node(start=False, size=256 * MIB, disks=1)
+        node.sh("mke2fs -q -F /dev/ubda; yes plaintext-before-us | dd of=/dev/ubda bs=1M seek=200 count=50 iflag=fullblock oflag=direct 2>/dev/null")
+        node.configure(config((A,), 'adopt = "erase"\n'))
+        node.start(failpoints=["erase.piece=kill"], wait=False)
+        node.daemon.wait(30)
+        node.configure(config((A,)))  # the operator's word was given once
+        self.assertGreater(node.scan_disks("plaintext-before-us")["plaintext-before-us"], 100000)
+        node.start()
+        self.assert_clean(node)
+        self.assertEqual(node.scan_disks("plaintext-before-us")["plaintext-before-us"], 0)
+        record = node.ctl_json("report", "show", node.status()["last_wipe"]["sequence"])
+        self.assertEqual((record["level"], record["disks"][0]["provenance"]), ("clear", "previously_plaintext"))
+
     def test_a_disk_once_taken_is_taken_again_after_a_reboot_though_it_is_not_blank(self):
         node = self.node(size=128 * MIB)
         node.begin("17", "alice")
