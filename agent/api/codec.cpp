@@ -114,6 +114,10 @@ void fields(A& a, wipe_request& v) {
     a("dry_run", v.dry_run);
 }
 template <class A>
+void fields(A& a, resync_reply& v) {
+    a("complete", v.complete);
+}
+template <class A>
 void fields(A& a, wipe_reply& v) {
     a("method", v.method);
     a("why", v.why);
@@ -171,6 +175,7 @@ SCRATCHD_API_TYPE(end_request)
 SCRATCHD_API_TYPE(end_reply)
 SCRATCHD_API_TYPE(wipe_request)
 SCRATCHD_API_TYPE(wipe_reply)
+SCRATCHD_API_TYPE(resync_reply)
 SCRATCHD_API_TYPE(report_list)
 SCRATCHD_API_TYPE(problem)
 #undef SCRATCHD_API_TYPE

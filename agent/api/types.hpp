@@ -118,6 +118,10 @@ struct wipe_reply {
     std::vector<check> checks;
 };
 
+struct resync_reply {
+    bool complete = false;  // every credential of every job was fetched anew
+};
+
 struct report_line {
     std::uint64_t sequence = 0;
     std::string time;

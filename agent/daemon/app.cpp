@@ -7,6 +7,7 @@
 #include "agent/base/notify.hpp"
 #include "agent/base/version.hpp"
 #include "agent/config/parse.hpp"
+#include "agent/daemon/broker_link.hpp"
 #include "agent/daemon/routes.hpp"
 #include "agent/daemon/worker.hpp"
 #include "agent/ipc/http_server.hpp"
@@ -23,17 +24,6 @@ namespace {
 
 constexpr mode_t socket_mode = 0660;
 constexpr auto settle_every = std::chrono::milliseconds(100);
-
-// Until the broker exists, no job asks for credentials.
-class no_credentials final : public credential_port {
-public:
-    result<> grant(lease const& job) override {
-        if (job.credentials.empty()) return {};
-        return fail(errc::not_configured,
-                    "no credential provider is configured, and the job asks for " + job.credentials.front());
-    }
-    result<> revoke(std::string const&) override { return {}; }
-};
 
 exit_code give_up(error const& why) {
     std::fputs((full_text(why) + "\n").c_str(), stderr);
@@ -69,7 +59,7 @@ exit_code run_daemon(app_options const& options) {
 
     ipc::loop loop;
     auto const cleaning = make_kernel_cleaner();
-    no_credentials credentials;
+    broker_link credentials(loop, *settings, {options.paths.runtime / "jobs", options.broker});
     control_api* published_to = nullptr;
     auto inside = service::open(
         *settings, options.paths,
@@ -87,7 +77,7 @@ exit_code run_daemon(app_options const& options) {
 
     service& node = **inside;
     worker disk;  // joined before what it works on goes
-    control_api api(loop, disk, node);
+    control_api api(loop, disk, node, credentials);
     published_to = &api;
     api.publish({.state = "quarantine",
                  .reason = "starting",

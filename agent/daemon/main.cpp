@@ -12,12 +12,13 @@
 int main(int argc, char** argv) {
     using namespace scratchd;
     CLI::App app("Makes a node's scratch disk safe to hand from one job to the next");
-    app_options options{default_config_file, false, {}};
+    app_options options{default_config_file, false, {}, {}};
     bool verbose = false;
     std::vector<std::string> failpoints;
     auto* const file = app.add_option("--config", options.config_file, "configuration file")->capture_default_str();
     app.add_option("--state", options.paths.state, "state folder")->capture_default_str();
     app.add_option("--runtime", options.paths.runtime, "folder of the sockets")->capture_default_str();
+    app.add_option("--broker", options.broker.path, "socket of scratchd-broker")->capture_default_str();
     app.add_flag("--verbose", verbose, "log debug lines too");
     app.set_version_flag("--version", std::string(version));
 #ifdef SCRATCHD_FAILPOINTS

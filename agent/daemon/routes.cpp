@@ -1,12 +1,13 @@
 #include "agent/daemon/routes.hpp"
 
 #include "agent/api/codec.hpp"
+#include "agent/config/delivery.hpp"
+#include "agent/daemon/job_account.hpp"
 #include "agent/daemon/metrics.hpp"
 #include "agent/daemon/views.hpp"
 #include "cleanup/cgroup.hpp"
 
 #include <fmt/format.h>
-#include <pwd.h>
 #include <array>
 #include <atomic>
 #include <charconv>
@@ -48,26 +49,6 @@ result<std::vector<std::string>> cgroups_of(request const& asked,
     return folders;
 }
 
-struct account {
-    std::string name;
-    uid_t uid = 0;
-    gid_t gid = 0;
-};
-
-result<account> find_user(std::string const& user) {
-    if (user.empty() || user.contains('\0')) return fail(errc::user_unknown, "the user is empty");
-    passwd entry{};
-    passwd* found = nullptr;
-    std::vector<char> buffer(65536);
-    uid_t uid = 0;
-    auto const [end, bad] = std::from_chars(user.data(), user.data() + user.size(), uid);
-    bool const numeric = bad == std::errc{} && end == user.data() + user.size();
-    int const rc = numeric ? ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found)
-                           : ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    if (found == nullptr) return fail(errc::user_unknown, user.substr(0, 64), rc);
-    return account{found->pw_name, found->pw_uid, found->pw_gid};
-}
-
 result<std::chrono::milliseconds> span_of(std::optional<double> const& seconds, std::chrono::milliseconds otherwise) {
     if (!seconds) return otherwise;
     if (!(*seconds > 0) || *seconds > 3600)
@@ -100,6 +81,12 @@ struct route_table {
         });
     }
 
+    static result<api::env_reply> environment_of(control_api& api, std::string const& job, std::string const& directory,
+                                                 std::vector<std::string> const& credentials) {
+        SCRATCHD_TRY(auto const granted, find_credentials(api.service_.settings(), credentials));
+        return api::env_reply{job_environment(directory, granted, api.credentials_.folder_of(job))};
+    }
+
     static void status(control_api& api, request&&, parameters, reply back) {
         back({200, "application/json", api::encode(api.now_)});
     }
@@ -119,7 +106,7 @@ struct route_table {
     static void job_env(control_api& api, request&&, parameters given, reply back) {
         for (auto const& job : api.now_.jobs)
             if (job.id == given[0])
-                return back({200, "application/json", api::encode(api::env_reply{job_environment(job.directory)})});
+                return back(answer_with(environment_of(api, job.id, job.directory, job.credentials)));
         back(problem({errc::job_unknown, 0, "no job of that id holds this node"}));
     }
 
@@ -140,13 +127,14 @@ struct route_table {
         }();
         if (!spec) return back(problem(spec.error()));
         offload(api, limit, std::move(back),
-                [&s = api.service_, spec = *std::move(spec)]() mutable -> result<api::begin_reply> {
+                [&api, &s = api.service_, spec = *std::move(spec)]() mutable -> result<api::begin_reply> {
                     // Here and not on the event loop: a directory service may take its time.
                     SCRATCHD_TRY(auto user, find_user(spec.user));
                     spec.user = std::move(user.name), spec.uid = user.uid, spec.gid = user.gid;
                     SCRATCHD_TRY(auto const begun, s.begin(spec));
-                    return api::begin_reply{begun.granted.job, begun.directory, begun.generation,
-                                            job_environment(begun.directory)};
+                    SCRATCHD_TRY(auto env,
+                                 environment_of(api, begun.granted.job, begun.directory, begun.granted.credentials));
+                    return api::begin_reply{begun.granted.job, begun.directory, begun.generation, std::move(env.env)};
                 });
     }
 
@@ -185,6 +173,13 @@ struct route_table {
                 });
     }
 
+    static void resync(control_api& api, request&&, parameters, reply back) {
+        offload(api, longest_wait, std::move(back), [&c = api.credentials_]() -> result<api::resync_reply> {
+            SCRATCHD_CHECK(c.resync());
+            return api::resync_reply{true};
+        });
+    }
+
     static void reports(control_api& api, request&&, parameters, reply back) {
         offload(api, longest_wait, std::move(back), [&s = api.service_]() -> result<api::report_list> {
             constexpr std::uint64_t most = 1000;
@@ -207,7 +202,7 @@ struct route_table {
         });
     }
 
-    static constexpr std::array<row, 10> rows{{
+    static constexpr std::array<row, 11> rows{{
         {{"GET", "/v1/status"}, &status},
         {{"GET", "/v1/metrics"}, &metrics},
         {{"GET", "/v1/disks"}, &disks},
@@ -216,6 +211,7 @@ struct route_table {
         {{"GET", "/v1/jobs/{id}/env"}, &job_env},
         {{"POST", "/v1/jobs/{id}/end"}, &end},
         {{"POST", "/v1/wipe"}, &wipe},
+        {{"POST", "/v1/credentials/resync"}, &resync},
         {{"GET", "/v1/reports"}, &reports},
         {{"GET", "/v1/reports/{sequence}"}, &report},
     }};

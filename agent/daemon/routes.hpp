@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/api/types.hpp"
+#include "agent/daemon/broker_link.hpp"
 #include "agent/daemon/service.hpp"
 #include "agent/daemon/worker.hpp"
 #include "agent/ipc/loop.hpp"
@@ -17,7 +18,8 @@ std::span<ipc::route const> control_routes();
 
 class control_api {
 public:
-    control_api(ipc::loop& on, worker& disk, service& inside) : loop_(on), worker_(disk), service_(inside) {}
+    control_api(ipc::loop& on, worker& disk, service& inside, broker_link& credentials)
+        : loop_(on), worker_(disk), service_(inside), credentials_(credentials) {}
 
     // Runs on the loop's thread.
     void answer(ipc::request asked, ipc::reply reply);
@@ -29,6 +31,7 @@ private:
     ipc::loop& loop_;
     worker& worker_;
     service& service_;
+    broker_link& credentials_;
     api::status now_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "agent/base/time_text.hpp"
 #include "agent/base/version.hpp"
+#include "agent/config/delivery.hpp"
 
 namespace scratchd {
 namespace {
@@ -51,8 +52,12 @@ api::report_line report_view(record const& r) {
     return {r.sequence, r.time, r.kind, r.job, r.outcome, r.method, r.level, total_of(r)};
 }
 
-api::environment job_environment(std::filesystem::path const& directory) {
-    return {{"SCRATCHD_JOB_DIR", directory.string()}, {"TMPDIR", directory.string()}};
+api::environment job_environment(std::filesystem::path const& directory, std::vector<credential_config> const& granted,
+                                 std::filesystem::path const& folder) {
+    api::environment env{{"SCRATCHD_JOB_DIR", directory.string()}, {"TMPDIR", directory.string()}};
+    if (docker_config_of(granted)) env["DOCKER_CONFIG"] = (folder / "docker").string();
+    if (needs_agent(granted)) env["SSH_AUTH_SOCK"] = (folder / "ssh-agent.sock").string();
+    return env;
 }
 
 }  // namespace scratchd

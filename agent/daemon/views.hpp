@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/api/types.hpp"
+#include "agent/config/broker_config.hpp"
 #include "agent/job/node.hpp"
 
 namespace scratchd {
@@ -11,6 +12,7 @@ api::end_reply end_view(std::string const& id, end_outcome const& outcome);
 api::wipe_reply wipe_view(end_outcome const& outcome);
 api::report_line report_view(record const& r);
 // The only environment a job ever gets from scratchd: paths.
-api::environment job_environment(std::filesystem::path const& directory);
+api::environment job_environment(std::filesystem::path const& directory, std::vector<credential_config> const& granted,
+                                 std::filesystem::path const& folder);
 
 }  // namespace scratchd

@@ -1,6 +1,7 @@
 #include "agent/ipc/loop.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -60,6 +61,34 @@ void loop::after(std::chrono::milliseconds span, std::function<void()> act) {
     timer->async_wait([timer, act = std::move(act)](boost::system::error_code ec) {
         if (!ec) act();
     });
+}
+
+namespace {
+
+// Shared with its handler: the watch may go while the handler runs.
+struct readable_watch : std::enable_shared_from_this<readable_watch> {
+    readable_watch(asio::io_context& on, int fd, std::function<void()> what)
+        : descriptor(on, fd), act(std::move(what)) {}
+    ~readable_watch() { descriptor.release(); }
+    void wait() {
+        descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                              [weak = weak_from_this()](boost::system::error_code ec) {
+                                  auto const self = weak.lock();
+                                  if (ec || !self) return;
+                                  self->act();
+                                  self->wait();
+                              });
+    }
+    asio::posix::stream_descriptor descriptor;
+    std::function<void()> act;
+};
+
+}  // namespace
+
+loop::watch loop::on_readable(int fd, std::function<void()> act) {
+    auto made = std::make_shared<readable_watch>(state_->context, fd, std::move(act));
+    made->wait();
+    return made;
 }
 
 void loop::every(std::chrono::milliseconds span, std::function<void()> act) {

@@ -26,6 +26,11 @@ public:
     void after(std::chrono::milliseconds span, std::function<void()> act);
     void every(std::chrono::milliseconds span, std::function<void()> act);
 
+    // Calls `act` whenever `fd` can be read or has ended, until the returned watch goes. The descriptor stays the
+    // caller's, who keeps it open as long.
+    using watch = std::shared_ptr<void>;
+    [[nodiscard]] watch on_readable(int fd, std::function<void()> act);
+
     boost::asio::io_context& context();
 
 private:

@@ -68,14 +68,18 @@ result<> node::start(initiator who) {
             now_.generations = newest->generation_after;
     }
     if (settings_.impediment) return start_impeded(std::move(who));
+    // Credentials of jobs that are gone must not outlive them; those of running jobs are taken up again.
+    auto restored = parts_.credentials.restore(adoptable ? now_.leases : std::vector<lease>{});
     auto const next = advance(now_.state, adoptable ? node_event::started_adoptable : node_event::started);
     if (next.action == node_action::adopt) {
         now_.reason.clear();
-        return announce(next.next, "adopted");
+        SCRATCHD_CHECK(announce(next.next, "adopted"));
+    } else {
+        auto wiped = wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
+        if (!wiped) return std::unexpected(std::move(wiped).error());
     }
-    auto wiped = wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
-    if (!wiped) return std::unexpected(std::move(wiped).error());
-    return {};
+    if (!restored) broke(restored.error());
+    return restored;
 }
 
 // Jobs that run keep their volume until their end, which destroys it; anything else of ours is ended now.

@@ -5,6 +5,7 @@
 #include "agent/job/snapshot.hpp"
 
 #include <functional>
+#include <vector>
 
 namespace scratchd {
 
@@ -14,6 +15,8 @@ public:
     virtual ~credential_port() = default;
     virtual result<> grant(lease const& job) = 0;
     virtual result<> revoke(std::string const& job) = 0;
+    // After a start: takes up again what these jobs have, and ends what is there of any other.
+    virtual result<> restore(std::vector<lease> const& running) = 0;
 };
 
 // Told after every change, on the thread that runs the node.

@@ -22,6 +22,11 @@ struct fake_credentials final : scratchd::credential_port {
         if (failing.contains("revoke")) return scratchd::fail(scratchd::errc::io, "told to fail: revoke");
         return {};
     }
+    scratchd::result<> restore(std::vector<scratchd::lease> const& running) override {
+        for (auto const& l : running) calls.push_back("restore " + l.job);
+        if (failing.contains("restore")) return scratchd::fail(scratchd::errc::io, "told to fail: restore");
+        return {};
+    }
 };
 
 struct node_fixture {

@@ -43,9 +43,17 @@ TEST_CASE("worker: runs everything in order, also what is left when it ends", "[
 }
 
 TEST_CASE("views: a job's environment is paths and nothing else", "[daemon]") {
-    auto const env = job_environment("/mnt/scratch/17");
+    auto const env = job_environment("/mnt/scratch/17", {}, "/run/scratchd/jobs/17");
     CHECK(env.size() == 2);
     for (auto const& [name, value] : env) CHECK(value.starts_with("/mnt/scratch/17"));
+    credential_config login;
+    login.kind = "registry";
+    credential_config key;
+    key.kind = "ssh";
+    auto const more = job_environment("/mnt/scratch/17", {login, key}, "/run/scratchd/jobs/17");
+    CHECK(more.size() == 4);
+    CHECK(more.at("DOCKER_CONFIG") == "/run/scratchd/jobs/17/docker");
+    CHECK(more.at("SSH_AUTH_SOCK") == "/run/scratchd/jobs/17/ssh-agent.sock");
 }
 
 TEST_CASE("views: the step shows only while a wipe runs", "[daemon]") {
