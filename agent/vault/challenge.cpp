@@ -60,7 +60,7 @@ private:
         if (name.empty()) return false;
         bool const spaced = left_.starts_with(' ') || left_.starts_with('\t');
         skip_spaces();
-        if (take('=')) return !out.empty() && value(out.back(), name);
+        if (take('=')) return !out.empty() && out.back().token68.empty() && value(out.back(), name);
         if (!left_.empty() && !left_.starts_with(',') && !spaced) return false;
         out.push_back({lowered(name), {}, {}});
         return left_.empty() || left_.starts_with(',') || first(out.back());

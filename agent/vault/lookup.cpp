@@ -39,10 +39,10 @@ std::atomic<int>& under_way() {
 
 void run(std::shared_ptr<search> const& what) {
     what->found.emplace(what->by(what->host));
+    --under_way();
     what->is_there = true;
     std::uint64_t const one = 1;
     (void)::write(what->done.get(), &one, sizeof one);
-    --under_way();
 }
 
 result<> start(std::shared_ptr<search> const& what) {

@@ -41,10 +41,11 @@ std::string issued::certificate_pem() const {
     return text_of([this](BIO* out) { return PEM_write_bio_X509(out, certificate.get()); });
 }
 
-std::string issued::pkcs12(char const* passphrase, issued const* chain) const {
+std::string issued::pkcs12(char const* passphrase, issued const* chain, bool old) const {
     auto* const others = sk_X509_new_null();
     if (chain != nullptr) sk_X509_push(others, chain->certificate.get());
-    auto* const file = PKCS12_create(passphrase, "test", key.get(), certificate.get(), others, 0, 0, 0, 0, 0);
+    int const cipher = old ? NID_pbe_WithSHA1And3_Key_TripleDES_CBC : 0;
+    auto* const file = PKCS12_create(passphrase, "test", key.get(), certificate.get(), others, cipher, cipher, 2000, 0, 0);
     REQUIRE(file != nullptr);
     auto const der = text_of([file](BIO* out) { return i2d_PKCS12_bio(out, file); });
     PKCS12_free(file);

@@ -13,7 +13,8 @@ struct issued {
 
     [[nodiscard]] std::string key_pem() const;  // PKCS #8
     [[nodiscard]] std::string certificate_pem() const;
-    [[nodiscard]] std::string pkcs12(char const* passphrase, issued const* chain = nullptr) const;  // DER
+    // DER; `old`: with 3DES and SHA-1, as Key Vault made them in 2021.
+    [[nodiscard]] std::string pkcs12(char const* passphrase, issued const* chain = nullptr, bool old = false) const;
 };
 
 struct wanted_certificate {
