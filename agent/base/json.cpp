@@ -107,7 +107,7 @@ void write_pretty(boost::json::value const& value, std::string& out, std::string
 
 }  // namespace
 
-result<boost::json::value> parse(std::string_view text, limits allowed) {
+result<> check(std::string_view text, limits allowed) {
     if (text.size() > allowed.bytes)
         return fail(errc::bad_request, fmt::format("JSON of {} bytes, {} are allowed", text.size(), allowed.bytes));
     boost::json::parse_options options;
@@ -121,6 +121,14 @@ result<boost::json::value> parse(std::string_view text, limits allowed) {
     if (ec || read != text.size() || !finder.done())
         return fail(errc::bad_request,
                     fmt::format("not JSON at byte {}: {}", read, ec ? ec.message() : "bytes after the value"));
+    return {};
+}
+
+result<boost::json::value> parse(std::string_view text, limits allowed) {
+    SCRATCHD_CHECK(check(text, allowed));
+    boost::json::parse_options options;
+    options.max_depth = allowed.depth;
+    boost::json::error_code ec;
     auto value = boost::json::parse({text.data(), text.size()}, ec, {}, options);
     if (ec) return fail(errc::bad_request, "not JSON: " + ec.message());
     return value;

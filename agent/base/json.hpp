@@ -20,6 +20,8 @@ struct limits {
 // Refuses what RFC 8259 refuses, and also: more bytes or depth than `allowed`, a key twice in one object, bytes after
 // the value. The error says where.
 result<boost::json::value> parse(std::string_view text, limits allowed = {});
+// The same refusals without building the value: for who keeps it in memory of his own.
+result<> check(std::string_view text, limits allowed = {});
 
 // RFC 8785 canonical form for values without floating-point numbers: keys sorted, no spaces. The same value always
 // gives the same bytes, so they can be signed. A floating-point number is a bug: records hold integers only.
