@@ -20,6 +20,7 @@ void add_job(CLI::App& app, session const& s, action& run);
 void add_wipe(CLI::App& app, session const& s, action& run);
 void add_report(CLI::App& app, session const& s, action& run);
 void add_config(CLI::App& app, session const& s, action& run);
+void add_credential(CLI::App& app, session const& s, action& run);
 void add_metrics(CLI::App& app, session const& s, action& run);
 
 }  // namespace scratchd::ctl

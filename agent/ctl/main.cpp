@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
     ctl::add_wipe(app, s, run);
     ctl::add_report(app, s, run);
     ctl::add_config(app, s, run);
+    ctl::add_credential(app, s, run);
     ctl::add_metrics(app, s, run);
     app.add_subcommand("version", "the version")->callback([&] {
         run = [&s] {

@@ -1,8 +1,7 @@
 #include "agent/ipc/http_server.hpp"
 
-#include "agent/base/file.hpp"
+#include "agent/ipc/peer.hpp"
 
-#include <fmt/format.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -31,14 +30,6 @@ constexpr auto use_result = asio::as_tuple(asio::use_awaitable);
 constexpr auto or_die = [](std::exception_ptr problem) {
     if (problem) std::rethrow_exception(problem);
 };
-
-peer read_peer(unix_socket::socket& socket) {
-    ucred who{};
-    socklen_t size = sizeof who;
-    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return {};
-    auto const comm = read_line(fmt::format("/proc/{}/comm", who.pid));
-    return {who.uid, who.gid, who.pid, comm ? *comm : ""};
-}
 
 request take(http::request<http::string_body>& from, peer who) {
     std::string target(from.target());
@@ -91,7 +82,8 @@ struct http_server::state : std::enable_shared_from_this<state> {
                 (void)co_await pause.async_wait(use_result);
                 continue;
             }
-            auto who = read_peer(socket);
+            auto who = peer_of(socket.native_handle());
+            who.program = program_of(who.pid);
             if (open >= limits.connections || open_by_user[who.uid] >= limits.connections / 2) continue;  // closes it
             asio::co_spawn(acceptor.get_executor(), serve(std::move(socket), std::move(who)), or_die);
         }

@@ -8,6 +8,7 @@ import sys
 NEVER = {
     "scratchd": ["libssl", "libcurl", "libresolv"],
     "scratchctl": ["libcryptsetup", "libdevmapper", "libblkid", "libssl"],
+    "docker-credential-scratchd": ["libcryptsetup", "libdevmapper", "libblkid", "libmount", "libssl", "libcrypto", "libspdlog", "libboost"],
     "scratchd-broker": ["libcryptsetup", "libdevmapper", "libblkid", "libmount"],
 }
 

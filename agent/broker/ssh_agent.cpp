@@ -1,0 +1,27 @@
+#include "agent/broker/ssh_agent.hpp"
+
+namespace scratchd::broker {
+namespace {
+
+class session final : public ipc::frame_session {
+public:
+    session(key_ring& keys, ipc::peer who, ssh_audit audit)
+        : connection_(keys, [who = std::move(who), audit = std::move(audit)](agent_event const& event) {
+              if (audit) audit(who, event);
+          }) {}
+
+    result<secret> answer(std::span<std::byte const> frame) override { return connection_.answer(frame); }
+
+private:
+    agent_connection connection_;
+};
+
+}  // namespace
+
+std::function<std::unique_ptr<ipc::frame_session>(ipc::peer const&)> ssh_agent_sessions(key_ring& keys,
+                                                                                        ssh_audit audit) {
+    return
+        [&keys, audit = std::move(audit)](ipc::peer const& who) { return std::make_unique<session>(keys, who, audit); };
+}
+
+}  // namespace scratchd::broker
