@@ -95,5 +95,4 @@ class Records:
 
     def clear(self):
         with self.changed:
-            self.all = [r for r in self.all if not r.ended]
-            self.refused_handshakes, self.connections = [], {}
+            self.all, self.refused_handshakes, self.connections = [], [], {}

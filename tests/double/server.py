@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+import warnings
 from dataclasses import dataclass
 
 import web
@@ -116,7 +117,9 @@ class Server:
                 context.load_cert_chain(*self.certificates.server("good" if kind == "tls1.1" else kind, [host]))
                 if kind == "tls1.1":
                     context.set_ciphers("DEFAULT@SECLEVEL=0")
-                    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
                 self.contexts[kind, host] = context
             return self.contexts[kind, host]
 
