@@ -122,7 +122,11 @@ class Namespace:
     def connect(self, host, port, timeout=20):
         client = self.socket()
         client.settimeout(timeout)
-        client.connect((self.hosts.get(host, host), port))
+        try:
+            client.connect((self.hosts.get(host, host), port))
+        except OSError:
+            client.close()
+            raise
         return client
 
     def command(self, argv, uid=0, gid=None, groups=()):

@@ -12,6 +12,11 @@ import tempfile
 JS = pathlib.Path(__file__).resolve().parent / "js"
 
 
+def node():
+    """The program; SCRATCHD_NODE names another than the one in the path."""
+    return os.environ.get("SCRATCHD_NODE", "node")
+
+
 def packages():
     """The folder node_modules with everything in js/package-lock.json; installs it when it is not there."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "scratchd"
@@ -44,7 +49,7 @@ def call(azure, credential, *steps, env=None, timeout=120, **how):
     Returns one result for each step: {"ok": ...} or {"error": {...}}.
     """
     environment = {"NODE_EXTRA_CA_CERTS": "/etc/ssl/certs/ca-certificates.crt", "SCRATCHD_NODE_MODULES": str(packages()), **(env or {})}
-    program = [os.environ.get("SCRATCHD_NODE", "node"), str(JS / "clients.mjs"), json.dumps({"credential": credential, "steps": steps})]
+    program = [node(), str(JS / "clients.mjs"), json.dumps({"credential": credential, "steps": steps})]
     done = azure.run(program, env=environment, timeout=timeout, **how)
     if done.returncode:
         raise RuntimeError(f"clients.mjs gave {done.returncode}: {done.stderr}")

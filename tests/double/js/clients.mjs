@@ -1,6 +1,8 @@
 // The official clients against the double: one credential, some steps, a JSON list of what they gave.
+import { webcrypto } from "node:crypto";
 import { createRequire } from "node:module";
 
+globalThis.crypto ??= webcrypto; // the clients expect node 20, which has it; Debian 12 has node 18, which hides it
 const load = createRequire(`${process.env.SCRATCHD_NODE_MODULES}/`);
 const identity = load("@azure/identity");
 const { SecretClient } = load("@azure/keyvault-secrets");
