@@ -19,7 +19,7 @@ from official import node, packages
 libc = ctypes.CDLL(None)
 
 
-def _die_with_parent():
+def die_with_parent():
     libc.prctl(1, signal.SIGKILL)
 
 
@@ -43,7 +43,7 @@ class Service:
 
     def start(self, argv, **how):
         self.child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      text=True, preexec_fn=_die_with_parent, **how)  # fmt: skip
+                                      text=True, preexec_fn=die_with_parent, **how)  # fmt: skip
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         self.wait_log(self.ready)
