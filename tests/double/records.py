@@ -32,7 +32,7 @@ class Records:
     def __init__(self, tokens):
         self.tokens = tokens
         self.changed = threading.Condition(threading.RLock())
-        self.all, self.refused_handshakes, self.connections = [], [], {}
+        self.all, self.broken, self.connections = [], [], {}
         self.running, self.planted = {}, {}
 
     def plant(self, name, secret):
@@ -63,10 +63,10 @@ class Records:
         with self.changed:
             self.connections[host] = self.connections.get(host, 0) + 1
 
-    def refused(self, host, why):
-        """A client that did not accept what the server showed of itself."""
+    def broken_off(self, host, why):
+        """A connection that came to no request: the client did not believe the server, or sent no HTTP."""
         with self.changed:
-            self.refused_handshakes.append((host, why))
+            self.broken.append((host, why))
             self.changed.notify_all()
 
     def of(self, service=None, path=None, host=None):
@@ -95,4 +95,4 @@ class Records:
 
     def clear(self):
         with self.changed:
-            self.all, self.refused_handshakes, self.connections = [], [], {}
+            self.all, self.broken, self.connections = [], [], {}

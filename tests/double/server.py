@@ -136,7 +136,7 @@ class Server:
                 try:
                     connection = self.context(listener.kind, listener.host).wrap_socket(connection, server_side=True)
                 except OSError as problem:
-                    self.records.refused(listener.host, str(problem))
+                    self.records.broken_off(listener.host, str(problem))
                     return
                 with self.lock:
                     self.connections.discard(plain)
@@ -147,9 +147,13 @@ class Server:
                 if request.headers.get("connection", "").lower() == "close":
                     break
         except web.BadRequest as problem:
+            self.records.broken_off(listener.host, str(problem))
             self._last_words(connection, web.Response(400, {"Connection": "close"}, str(problem).encode()))
-        except (Closed, OSError, ValueError):
+        except (Closed, OSError):
             pass
+        except ValueError:  # a file that close() closed
+            if not self.closing.is_set():
+                raise
         finally:
             with self.lock:
                 self.connections.discard(connection)

@@ -173,7 +173,7 @@ class Tls(Faulty):
                 with self.assertRaisesRegex(ssl.SSLCertVerificationError, words):
                     self.get()
         self.assertEqual(self.azure.records.of("vault"), [])
-        self.assertEqual({host for host, _ in self.azure.records.refused_handshakes}, {self.vault.host})
+        self.assertEqual({host for host, _ in self.azure.records.broken}, {self.vault.host})
         self.azure.heal()
         self.assert_well()
 

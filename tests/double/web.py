@@ -99,6 +99,13 @@ def read_request(stream, host, connection):
 
 
 def _body(stream, headers):
+    try:
+        return _measured_body(stream, headers)
+    except ValueError:
+        raise BadRequest("the body has no proper length") from None
+
+
+def _measured_body(stream, headers):
     if headers.get("transfer-encoding", "").lower() != "chunked":
         size = int(headers.get("content-length", "0"))
         if size > BODY_LIMIT:
