@@ -28,14 +28,15 @@ std::string endpoint_of(credential_config const& c) {
 result<secret> rclone(credential_config const& c, std::span<char const> value) {
     auto const head = fmt::format("[{}]\ntype = azureblob\n", c.name);
     if (c.format == "key")
-        return around(fmt::format("{}account = {}\nendpoint = {}\nkey = ", head, c.account, endpoint_of(c)), value, "\n");
+        return around(fmt::format("{}account = {}\nendpoint = {}\nkey = ", head, c.account, endpoint_of(c)), value,
+                      "\n");
     return around(fmt::format("{}sas_url = {}/{}?", head, endpoint_of(c), c.container), value, "\n");
 }
 
 result<secret> blobfuse2(credential_config const& c, std::span<char const> value) {
-    auto const head = fmt::format(
-        "azstorage:\n  type: block\n  account-name: {}\n  container: {}\n  endpoint: {}\n  mode: {}\n", c.account,
-        c.container, endpoint_of(c), c.format == "key" ? "key" : "sas");
+    auto const head =
+        fmt::format("azstorage:\n  type: block\n  account-name: {}\n  container: {}\n  endpoint: {}\n  mode: {}\n",
+                    c.account, c.container, endpoint_of(c), c.format == "key" ? "key" : "sas");
     return around(head + (c.format == "key" ? "  account-key: \"" : "  sas: \"?"), value, "\"\n");
 }
 

@@ -1,11 +1,12 @@
 // The bytes of a delivered file: the value itself, or a configuration file of a program with the value in it.
 //
 // rclone and blobfuse2 read a SAS or a key from their configuration file only; blobfuse2 takes a new SAS up when that
-// file changes (azure-storage-fuse issue 1246). Sources: rclone.org/azureblob; azure-storage-fuse sampleFileCacheConfig.
+// file changes (azure-storage-fuse issue 1246). Sources: rclone.org/azureblob; azure-storage-fuse
+// sampleFileCacheConfig.
 #pragma once
 
-#include "agent/config/delivery.hpp"
 #include "agent/base/secret.hpp"
+#include "agent/config/delivery.hpp"
 
 namespace scratchd::broker {
 

@@ -44,8 +44,7 @@ task<result<kept>> store::get(credential_config credential, wish how, deadline u
 
 task<result<kept>> store::fetch(credential_config credential, deadline until) {
     auto const asked_at = time_.now();
-    vault::secret_ref ref{credential.vault,
-                          credential.secret_name.empty() ? credential.name : credential.secret_name,
+    vault::secret_ref ref{credential.vault, credential.secret_name.empty() ? credential.name : credential.secret_name,
                           credential.version, credential.identity};
     auto got = result<vault::fetched>(fail(errc::internal, "not asked"));
     if (credential.exchange) got = co_await vault_.registry_login(credential.registry, credential.identity, until);

@@ -64,7 +64,7 @@ class RootSide:
         path.chmod(mode)
 
     def _spawn(self, argv, uid, env=None, **how):
-        user = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--pdeathsig", "KILL", "--"]
+        user = ["setpriv", "--inh-caps", "+ipc_lock", "--ambient-caps", "+ipc_lock", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--pdeathsig", "KILL", "--"]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **(env or {})}
         return subprocess.Popen([*user, *map(str, argv)], env=environment, preexec_fn=die_with_parent, **how)
 

@@ -135,7 +135,7 @@ class Namespace:
         others = ["--groups", ",".join(map(str, groups))] if groups else ["--clear-groups"]
         user = ["--reuid", str(uid), "--regid", str(gid), *others] if uid else []
         enter = ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", f"--mount=/proc/{self.holder.pid}/ns/mnt"]
-        return [*enter, "setpriv", *user, "--pdeathsig", "KILL", "--", *map(str, argv)]
+        return [*enter, "setpriv", "--inh-caps", "+ipc_lock", "--ambient-caps", "+ipc_lock", *user, "--pdeathsig", "KILL", "--", *map(str, argv)]
 
     def spawn(self, argv, uid=0, gid=None, groups=(), env=None, **how):
         """Starts `argv` inside with a plain environment; returns its Popen, which close() ends."""

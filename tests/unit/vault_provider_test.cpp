@@ -75,7 +75,8 @@ TEST_CASE("azure: its provider may go while its requests are under way", "[vault
     }(a));
     callers.push_back([](azure& all) -> task<result<fetched>> {
         auto const at_once = deadline::in(std::chrono::milliseconds(0));
-        auto late = co_await all.from->fetch({"https://contoso.vault.azure.net", "s2", "", "default"}, at_once);
+        secret_ref ref{"https://contoso.vault.azure.net", "s2", "", "default"};
+        auto late = co_await all.from->fetch(std::move(ref), at_once);
         co_return late;
     }(a));
     CHECK(run_all(std::move(callers))[0].has_value());

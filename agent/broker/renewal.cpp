@@ -1,0 +1,124 @@
+// The part of grants that keeps values young: no job is served what the vault said longer ago than [broker] max_age.
+#include "agent/base/file.hpp"
+#include "agent/base/log.hpp"
+#include "agent/broker/file_text.hpp"
+#include "agent/broker/grants.hpp"
+
+#include <algorithm>
+
+namespace scratchd::broker {
+
+using namespace std::chrono_literals;
+
+// A renewal in good time, and soon again after one that failed; spread, so that a cluster does not ask all at once.
+std::chrono::milliseconds grants::next_look(std::string const& credential, bool failed) {
+    auto const share = failed ? 0.05 + 0.05 * time_.chance() : 0.4 + 0.3 * time_.chance();
+    auto const wait = std::chrono::duration_cast<std::chrono::milliseconds>(config_.broker.max_age * share);
+    auto const here = store_.peek(credential);
+    // Never asleep when a value's time is up.
+    return std::max(50ms, here ? std::min(wait, store_.lifetime(*here)) : wait);
+}
+
+task<> grants::keep_young(credential_config credential) {
+    bool failed = false;
+    while (in_use(credential.name)) {
+        co_await time_.pause(next_look(credential.name, failed));
+        if (!in_use(credential.name)) break;
+        // A question may not take longer than the value that it is to replace lives.
+        auto const here = store_.peek(credential.name);
+        auto const limit = here ? std::min(config_.broker.budget, store_.lifetime(*here)) : config_.broker.budget;
+        auto renewed = co_await renew(credential, deadline::in(std::max(50ms, limit)));
+        failed = !renewed;
+    }
+    kept_young_.erase(credential.name);
+    if (!in_use(credential.name)) store_.forget(credential.name);
+}
+
+task<> grants::lock(std::string credential, deadline until) {
+    for (auto busy = renewing_.find(credential); busy != renewing_.end(); busy = renewing_.find(credential)) {
+        auto const gate = busy->second;
+        bool const open = co_await gate->wait(until);
+        if (!open) break;
+    }
+    renewing_.insert_or_assign(credential, std::make_shared<vault::gate>());
+}
+
+void grants::unlock(std::string const& credential) {
+    if (auto const busy = renewing_.extract(credential)) busy.mapped()->open();
+}
+
+task<result<>> grants::renew(credential_config credential, deadline until) {
+    co_await lock(credential.name, until);
+    auto got = co_await store_.get(credential, store::wish::fresh, until);
+    result<> done;
+    if (got) {
+        auto const value = got->value;
+        auto const before = delivered_[credential.name];
+        bool const same = before && std::ranges::equal(before->bytes(), value->bytes());
+        std::vector<std::shared_ptr<grant>> holders;
+        for (auto const& [name, held] : jobs_)
+            if (held->has(credential.name)) holders.push_back(held);
+        if (!holders.empty()) delivered_[credential.name] = value;
+        else delivered_.erase(credential.name);
+        for (auto const& holder : holders) {
+            if (same) break;
+            auto delivered = co_await deliver(holder, credential, value, until);
+            if (!delivered && done) done = std::move(delivered);
+        }
+    } else {
+        done = std::unexpected(got.error());
+        log::warn("credential.not-renewed", {{"credential", credential.name},
+                                             {"code", code_text(got.error().code)},
+                                             {"reason", got.error().message()}});
+        bool const over = is_final(got.error().code) || !store_.peek(credential.name);
+        if (over) co_await withdraw(credential.name, got.error(), deadline::in(5s));
+    }
+    unlock(credential.name);
+    co_return done;
+}
+
+// Over the old file at once: its readers see the one or the other.
+task<result<>> grants::deliver(std::shared_ptr<grant> to, credential_config credential, shared_secret value,
+                               deadline until) {
+    for (auto const& file : to->files(credential.name)) {
+        SCRATCHD_CO_TRY(auto const text, file_text(file.what, credential, *value));
+        api::channel_message question;
+        question.op = "want-file";
+        question.job = to->job();
+        question.name = file.name;
+        auto outlet = co_await root_.ask(question, until);
+        if (!outlet) co_return std::unexpected(std::move(outlet).error());
+        if (outlet->fds.size() != 1) co_return fail(errc::bad_request, "scratchd sent no descriptor");
+        auto const bytes = std::string_view(reinterpret_cast<char const*>(text.bytes().data()), text.size());
+        auto const written = write_all(outlet->fds.front().get(), bytes);
+        if (!written) co_return written;
+        question.op = "filled";
+        auto committed = co_await root_.ask(question, until);
+        if (!committed) co_return std::unexpected(std::move(committed).error());
+    }
+    log::info("credential.rotated", {{"job", to->job()}, {"credential", credential.name}});
+    co_return result<>{};
+}
+
+task<> grants::withdraw(std::string credential, error why, deadline until) {
+    bool const was_there = delivered_.erase(credential) > 0;
+    store_.forget(credential);
+    if (!was_there) co_return;
+    std::vector<std::shared_ptr<grant>> holders;
+    for (auto const& [name, held] : jobs_)
+        if (held->has(credential)) holders.push_back(held);
+    for (auto const& holder : holders) {
+        log::error("credential.withdrawn",
+                   {{"job", holder->job()}, {"credential", credential}, {"code", code_text(why.code)}});
+        for (auto const& file : holder->files(credential)) {
+            api::channel_message question;
+            question.op = "withdraw";
+            question.job = holder->job();
+            question.name = file.name;
+            auto const gone = co_await root_.ask(question, until);
+            if (!gone) log::error("credential.not-withdrawn", {{"reason", gone.error().message()}});
+        }
+    }
+}
+
+}  // namespace scratchd::broker
