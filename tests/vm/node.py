@@ -28,7 +28,7 @@ class Node:
 
     def boot(self):
         self.machine = Uml(self.disks, **self.how)
-        self.sh("printf 'alice:x:1001:1001::/:/bin/sh\\nbob:x:1002:1002::/:/bin/sh\\n' >> /etc/passwd")
+        self.sh("printf 'alice:x:1001:1001::/:/bin/sh\\nbob:x:1002:1002::/:/bin/sh\\nscratchd-broker:x:990:990::/:/bin/false\\n' >> /etc/passwd")
         self.configure(self.config)
 
     def power_cycle(self):
@@ -64,6 +64,21 @@ class Node:
         if wait:
             self.daemon.wait_line("node.started", "node.start-failed", timeout=60, stream="err")
         return self
+
+    def start_broker(self):
+        """Starts scratchd-broker as its own user, as its unit does."""
+        self.sh("mkdir -p /run/scratchd-broker; chown 990:990 /run/scratchd-broker; chmod 755 /run/scratchd-broker")
+        self.broker = self.machine.spawn(["prlimit", "--memlock=unlimited", "--", "setpriv", "--reuid", "990", "--regid", "990",
+                                          "--clear-groups", "--", str(BIN / "scratchd-broker"), "--verbose"])  # fmt: skip
+        self.broker.wait_line("broker.started", timeout=30, stream="err")
+        return self
+
+    def source(self, name, content):
+        """A secret file of the provider "directory"."""
+        folder = "/etc/scratchd/credentials"
+        self.sh(f"mkdir -p {folder}; chmod 700 {folder}; rm -f {folder}/{name}")
+        self.machine.write(f"{folder}/{name}", content)
+        self.sh(f"chmod 400 {folder}/{name}")
 
     def stop(self):
         self.daemon.kill(15)
