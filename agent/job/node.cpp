@@ -8,6 +8,14 @@
 #include <ctime>
 
 namespace scratchd {
+namespace {
+
+std::vector<std::string> missing_from(std::vector<std::string> const& all, std::vector<std::string> wanted) {
+    std::erase_if(wanted, [&](auto const& w) { return std::ranges::find(all, w) != all.end(); });
+    return wanted;
+}
+
+}  // namespace
 
 node::node(node_settings settings, node_parts parts, on_change changed)
     : settings_(std::move(settings)), parts_(parts), changed_(std::move(changed)) {
@@ -54,7 +62,11 @@ result<> node::start(initiator who) {
         // A snapshot of another boot says what was, not what is: its key died with that kernel.
         adoptable = now_.boot_id == settings_.boot_id && now_.state == node_state::leased && now_.volume &&
                     !now_.leases.empty() && !settings_.impediment && parts_.scratch.adopt(*now_.volume).has_value();
-        if (now_.boot_id != settings_.boot_id) now_.volume.reset();
+        if (now_.boot_id != settings_.boot_id) {
+            now_.volume.reset();
+            // Their processes died too: a control group of that name now is somebody else's.
+            for (auto& l : now_.leases) l.cgroups.clear();
+        }
         now_.boot_id = settings_.boot_id;
     } else if (!last) {
         SCRATCHD_CHECK(parts_.log.set_aside());
@@ -103,7 +115,7 @@ result<begin_outcome> node::begin(begin_spec const& spec) {
                     now_.reason.empty() ? fmt::format("the node is {}", state_text(now_.state)) : now_.reason);
     lease const wanted{spec.job.text(),    spec.user,    spec.uid,        spec.gid,
                        std::time(nullptr), spec.cgroups, spec.credentials};
-    auto const* const known = find(wanted.job);
+    auto* const known = find(wanted.job);
     if (known != nullptr && (known->uid != wanted.uid || known->credentials != wanted.credentials))
         return fail(errc::job_differs, fmt::format("job {} began for {} with other settings", known->job, known->user));
 
@@ -128,15 +140,21 @@ result<begin_outcome> node::begin(begin_spec const& spec) {
             changed_(now_);
             return std::unexpected(std::move(noted).error().while_doing("begin of job " + wanted.job));
         }
+    } else if (auto const added = missing_from(known->cgroups, wanted.cgroups); !added.empty()) {
+        known->cgroups.insert(known->cgroups.end(), added.begin(), added.end());
+        SCRATCHD_CHECK(announce(next.next, "lease"));
     }
-    auto root = parts_.scratch.open_root();
-    if (!root)
-        return first_time ? result<begin_outcome>(undo(std::move(root).error()))
-                          : result<begin_outcome>(std::unexpected(root.error()));
-    if (auto made = make_job_folder(root->get(), wanted.job, wanted.uid, wanted.gid); !made)
-        return undo(std::move(made).error());
-    if (auto granted = parts_.credentials.grant(wanted); !granted) return undo(std::move(granted).error());
-    if (auto passed = SCRATCHD_FAILPOINT("begin.folder"); !passed) return undo(std::move(passed).error());
+    auto prepare = [&]() -> result<> {
+        SCRATCHD_TRY(auto const root, parts_.scratch.open_root());
+        SCRATCHD_CHECK(make_job_folder(root.get(), wanted.job, wanted.uid, wanted.gid));
+        SCRATCHD_CHECK(parts_.credentials.grant(wanted));
+        return SCRATCHD_FAILPOINT("begin.folder");
+    };
+    if (auto prepared = prepare(); !prepared) {
+        // A job that runs keeps its lease and its folder, whatever a second begin comes to.
+        if (first_time) return undo(std::move(prepared).error());
+        return std::unexpected(std::move(prepared).error().while_doing("begin of job " + wanted.job));
+    }
     return begin_outcome{*find(wanted.job), now_.volume ? now_.volume->number : 0, settings_.mount / wanted.job};
 }
 

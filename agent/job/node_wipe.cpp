@@ -75,8 +75,11 @@ result<end_outcome> node::wipe_all(wipe_context const& context) {
     kill_request const request{context.cgroups, until,
                                [&](std::string const& step) { return announce(node_state::wiping, step); },
                                [&]() -> result<> {
-                                   for (auto const& l : now_.leases) SCRATCHD_CHECK(parts_.credentials.revoke(l.job));
-                                   return {};
+                                   result<> first;
+                                   for (auto const& l : now_.leases)
+                                       if (auto done = parts_.credentials.revoke(l.job); !done && first)
+                                           first = std::move(done);
+                                   return first;
                                }};
     auto killed = kill_volume(parts_.scratch, parts_.cleaning, request);
     proof.checks = std::move(killed.checks);

@@ -11,6 +11,7 @@
 #include "tests/support/temp_folder.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -39,10 +40,22 @@ TEST_CASE("secret: it cannot be copied, printed or turned into a string", "[base
     s.bytes()[99] = std::byte{7};
     auto moved = std::move(s);
     CHECK(moved.bytes()[99] == std::byte{7});
+    auto const* const end = moved.bytes().data() + 99;
     moved.truncate(10);
     CHECK(moved.size() == 10);
+    CHECK(*end == std::byte{0});  // the page is still there
     moved.clear();
     CHECK(moved.size() == 0);
+}
+
+TEST_CASE("secret: its pages stay out of core dumps and of forked children", "[base]") {
+    auto s = must(secret::make(8));
+    auto const start = fmt::format("{:x}-", reinterpret_cast<std::uintptr_t>(s.bytes().data()));
+    auto const maps = must(read_file("/proc/self/smaps", 64U << 20U));
+    auto const at = maps.find("\n" + start);
+    REQUIRE(at != std::string::npos);
+    auto const flags = maps.substr(maps.find("VmFlags:", at), 100);
+    CHECK_THAT(flags.substr(0, flags.find('\n')), ContainsSubstring(" dd ") && ContainsSubstring(" wf "));
 }
 
 TEST_CASE("secret: a forked child sees zeros", "[base]") {
