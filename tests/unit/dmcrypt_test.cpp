@@ -110,10 +110,20 @@ TEST_CASE("disk rules: what a new disk may hold is the operator's word", "[dmcry
     CHECK(adopt(adoption::blank, azure) == errc::disk_foreign);
     CHECK_FALSE(adopt(adoption::temporary, azure).has_value());
     CHECK(adopt(adoption::temporary, ext4) == errc::disk_foreign);
+    CHECK(adopt(adoption::temporary, [](auto& d) { d.blank = false, d.signature = "ntfs", d.label = "Data"; }) ==
+          errc::disk_foreign);
     CHECK_FALSE(adopt(adoption::erase, ext4).has_value());
     auto d = good_disk();
     ext4(d);
     CHECK_THAT(refuse_adoption(d, adoption::blank)->why, ContainsSubstring("(ext4)"));
+}
+
+TEST_CASE("disk rules: a name must be one that stays with its disk", "[dmcrypt]") {
+    for (char const* good : {"/dev/disk/by-id/nvme-x", "/dev/disk/by-id/nvme-*", "/dev/disk/by-path/p", "/dev/loop0"})
+        CHECK_FALSE(refuse_name(good).has_value());
+    for (char const* bad :
+         {"/dev/sdb", "/dev/disk/by-id/", "/dev/disk/by-id/../../sda", "/dev/disk/by-uuid/u", "loop0", ""})
+        CHECK(refuse_name(bad)->code == errc::config_value);
 }
 
 TEST_CASE("stripe: each disk gives what the smallest has, in whole chunks", "[dmcrypt]") {
@@ -209,7 +219,9 @@ TEST_CASE("canary: plain text, a missing write and repeating blocks are seen", "
     auto const mapping = file("mapping");
     auto const disk = file("disk");
     // The mapping is the disk itself: nothing encrypts.
-    CHECK(fails_with(check_canary(mapping.get(), {{mapping.get(), 4096, 4096}}), errc::not_encrypting));
+    auto const plain = check_canary(mapping.get(), {{mapping.get(), 4096, 4096}});
+    REQUIRE(fails_with(plain, errc::not_encrypting));
+    CHECK_THAT(plain.error().what, ContainsSubstring("plain text"));
     // What is written to the mapping goes elsewhere.
     CHECK(fails_with(check_canary(mapping.get(), {{disk.get(), 4096, 4096}}), errc::not_encrypting));
     direct_buffer noise(direct_block);  // no two blocks alike

@@ -143,8 +143,9 @@ TEST_CASE("server: one user cannot take all connections", "[ipc]") {
         REQUIRE(::read(held.back().get(), &byte, 1) == 1);
     }
     auto const fifth = s.connect();
+    (void)::send(fifth.get(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, MSG_NOSIGNAL);
     char byte = 0;
-    CHECK(::read(fifth.get(), &byte, 1) <= 0);
+    CHECK(::read(fifth.get(), &byte, 1) <= 0);  // no answer: closed
 }
 
 TEST_CASE("server: all users together cannot take more connections than there are", "[ipc]") {

@@ -118,6 +118,13 @@ TEST_CASE("records: a chain signed anew by another key fails against the key kep
     CHECK(report.problems.size() == 6);  // five records and the head
 }
 
+TEST_CASE("records: behind a gap a record under another number is still told", "[evidence]") {
+    chain_fixture const c;
+    fs::remove(c.file(2));
+    c.put(3, c.text(5));
+    CHECK(names(c.problems(), "E0062 00000003.json"));
+}
+
 TEST_CASE("records: a record that another history of the same node signed does not fit in", "[evidence]") {
     chain_fixture const c(2);
     temp_folder const other;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <stdexcept>
 
 using namespace scratchd;
 
@@ -95,6 +96,34 @@ TEST_CASE("node: a key that cannot be destroyed is never called dead", "[job][no
     CHECK(f.disk.live_keys() == 1);
     CHECK(f.node().now().volume.has_value());
     CHECK(must(f.records->read(2)).outcome == "failed");
+}
+
+TEST_CASE("node: a mapping that lives when all were ended is seen, whoever made it", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.disk.on_step = [&](std::string const& what) {
+        if (what == "prove_dead") f.disk.world["scratchd-fake-stray"] = {99};
+    };
+    CHECK(fails_with(f.end("17"), errc::key_not_dead));
+    CHECK(f.at() == node_state::failed);
+    auto const proof = must(f.records->read(2));
+    CHECK_FALSE(std::ranges::find(proof.checks, "no-live-mapping", &check::name)->ok);
+}
+
+TEST_CASE("node: a daemon that dies in an end never takes the volume over, though it is all there", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    f.cleaning.on_step = [](std::string const& what) {
+        if (what == "kill_groups") throw std::runtime_error("the daemon died");
+    };
+    CHECK_THROWS(f.end("17"));
+    f.cleaning.on_step = [](auto const&) {};
+    CHECK(f.disk.live_keys() == 1);
+    must(f.start());
+    require_ready(f);
+    CHECK(f.node().now().volume->number == 2);
 }
 
 TEST_CASE("node: a begin that fails leaves neither lease nor folder", "[job][node]") {
