@@ -57,6 +57,7 @@ result<std::string> node::recorded_name(std::string const& job) const {
 result<> node::start(initiator who) {
     auto last = parts_.log.last();
     bool adoptable = false;
+    result<> aside;
     if (last && *last) {
         now_ = **last;
         // A snapshot of another boot says what was, not what is: its key died with that kernel.
@@ -69,7 +70,7 @@ result<> node::start(initiator who) {
         }
         now_.boot_id = settings_.boot_id;
     } else if (!last) {
-        SCRATCHD_CHECK(parts_.log.set_aside());
+        aside = parts_.log.set_aside();
     }
     if (settings_.impediment) return start_impeded(std::move(who));
     auto const next = advance(now_.state, adoptable ? node_event::started_adoptable : node_event::started);
@@ -79,7 +80,9 @@ result<> node::start(initiator who) {
     }
     auto wiped = wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
     if (!wiped) return std::unexpected(std::move(wiped).error());
-    return {};
+    // The key had to go first; but behind a line that cannot be read nobody will find what is written now.
+    if (!aside) broke(aside.error());
+    return aside;
 }
 
 // Jobs that run keep their volume until their end, which destroys it; anything else of ours is ended now.

@@ -166,7 +166,8 @@ bool node::settle(deadline until) {
     if (now_.pending.empty()) return false;
     auto const names = now_.pending;
     bool const waiting = still_there();
-    if (waiting && !until.passed()) return true;
+    // A node that is out already has nothing new to say until the mapping goes.
+    if (waiting && (!until.passed() || now_.state == node_state::failed)) return true;
     record line;
     line.kind = "close";
     line.method = "crypto";

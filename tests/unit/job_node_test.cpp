@@ -254,6 +254,19 @@ TEST_CASE("node: a restart wipes everything else", "[job][node]") {
     if (!how.starts_with("journal")) CHECK(f.node().now().volume->number == generation + 1);
 }
 
+TEST_CASE("node: a broken journal that cannot be put aside keeps no key alive", "[job][node]") {
+    node_fixture f;
+    must(f.start());
+    must(f.begin("17"));
+    auto const device_before = f.disk.world.begin()->second.device;
+    f.state.write("journal", "nonsense\n");
+    std::filesystem::create_directory(f.state.path() / "journal.broken");
+    CHECK_FALSE(f.start().has_value());
+    CHECK(f.at() == node_state::failed);
+    for (auto const& [name, m] : f.disk.world) CHECK(m.device != device_before);
+    CHECK(fails_with(f.begin("18"), errc::node_failed));
+}
+
 TEST_CASE("node: an impediment ends what exists, but not under a running job", "[job][node]") {
     node_fixture f;
     must(f.start());
@@ -306,6 +319,13 @@ TEST_CASE("node: a keyless mapping that does not go by the deadline takes the no
     CHECK(f.at() == node_state::failed);
     CHECK(f.node().now().reason.starts_with("E0042"));
     CHECK(must(f.records->read(3)).outcome == "failed");
+    // Said once, not every time somebody looks.
+    CHECK(f.node().settle(deadline::in(std::chrono::seconds(0))));
+    CHECK(f.records->head().sequence == 3);
+    std::erase_if(f.disk.world, [](auto const& m) { return !m.second.live; });
+    CHECK_FALSE(f.node().settle(deadline::in(std::chrono::seconds(0))));
+    CHECK(must(f.records->read(4)).outcome == "clean");
+    CHECK(f.at() == node_state::failed);
 }
 
 TEST_CASE("node: a keyless mapping that a process holds fails the end and names it", "[job][node]") {
