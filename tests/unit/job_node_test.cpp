@@ -153,6 +153,19 @@ TEST_CASE("node: a second begin that fails takes nothing from the job that runs"
     CHECK(must(f.end("17")).generation == 2);  // still the end of a job, not of a stranger
 }
 
+TEST_CASE("node: a folder that belongs to another user is not given away", "[job][node]") {
+    if (geteuid() != 0) {
+        WARN("needs root: skipped");
+        return;
+    }
+    node_fixture f;
+    must(f.start());
+    auto const folder = f.disk.root.path() / "17";
+    std::filesystem::create_directory(folder);
+    REQUIRE(chown(folder.c_str(), 1, 1) == 0);
+    CHECK(fails_with(f.begin("17"), errc::job_differs));
+}
+
 TEST_CASE("node: a second begin may name more control groups, and all are killed", "[job][node]") {
     node_fixture f;
     must(f.start());

@@ -123,6 +123,15 @@ class BadInput(Scenario):
         self.assertIn(" 413 ", ask(node, "GET /" + "x" * 9000 + " HTTP/1.1"))
         self.assert_clean(node)
 
+    def test_a_state_folder_that_others_can_change(self):
+        node = self.node(start=False)
+        for spoil in ["chmod 770 /var/lib/scratchd", "chmod 700 /var/lib/scratchd; chown 1001 /var/lib/scratchd"]:
+            node.sh(spoil)
+            daemon = node.machine.run([str(BIN / "scratchd")], codes=None, timeout=10)
+            self.assertNotEqual(daemon.code, 0)
+            self.assert_says(daemon, "E0053")
+        self.assertEqual(node.mappings(), {})
+
     def test_a_full_state_folder(self):
         node = self.node(start=False)
         node.sh("umount /var/lib/scratchd; mount -t tmpfs -o size=256k,mode=700 tmpfs /var/lib/scratchd")
