@@ -82,9 +82,7 @@ private:
     bool look_at(process_info const& process, fs::path const& folder) {
         auto const ns = folder / "ns/mnt";
         auto const name = namespace_name(ns);
-        auto const space = namespaces_.find(name);
-        std::vector<mount_entry> const none;
-        auto const& mounts = space != namespaces_.end() ? space->second : none;
+        auto const& mounts = mounts_of(name, folder);
         auto add = [&](hold how, std::string what, fs::path where = {}) {
             found_.push_back({process, how, std::move(what), std::move(where)});
             return true;
@@ -95,6 +93,18 @@ private:
         if (name != home_ && holds(mounts)) return add(hold::mount, "mount namespace " + name, ns);
         auto [what, where] = kept_namespace(folder);
         return !what.empty() && add(hold::name_space, std::move(what), std::move(where));
+    }
+
+    // A thread can live in a mount namespace where no process does.
+    std::vector<mount_entry> const& mounts_of(std::string const& name, fs::path const& folder) {
+        static std::vector<mount_entry> const none;
+        auto space = namespaces_.find(name);
+        if (space == namespaces_.end() && !name.empty())
+            if (auto mounts = read_mounts(folder / "mountinfo")) {
+                space = namespaces_.emplace(name, *std::move(mounts)).first;
+                for (auto const& m : space->second) devices_by_mount_.emplace(m.id, m.device);
+            }
+        return space != namespaces_.end() ? space->second : none;
     }
 
     [[nodiscard]] std::string open_file_on(fs::path const& folder, std::vector<mount_entry> const& mounts) const {

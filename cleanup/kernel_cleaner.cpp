@@ -30,11 +30,14 @@ result<view> look(dev_t device) {
 class kernel_cleaner final : public cleaner {
 public:
     result<> kill_groups(std::vector<std::string> const& cgroups, residue& found, deadline until) override {
+        // One that does not die must not keep the others alive.
+        result<> first;
         for (auto const& group : cgroups) {
-            SCRATCHD_TRY(auto const done, kill_cgroup(group, until));
-            found["processes"] += done.killed;
+            auto done = kill_cgroup(group, until);
+            if (done) found["processes"] += done->killed;
+            else if (first) first = std::unexpected(std::move(done).error());
         }
-        return {};
+        return first;
     }
 
     result<> kill_users(dev_t device, residue& found, deadline until) override {
@@ -42,15 +45,17 @@ public:
         for (int quiet = 0; quiet < 2;) {
             SCRATCHD_TRY(auto const now, look(device));
             std::size_t killed = 0;
+            result<> first;
             for (auto const& h : now.holders) {
                 if (h.how != hold::file) continue;
-                if (!kill_process(h.process, until))
-                    return fail(errc::processes_survive,
-                                fmt::format("{} holds scratch by {} and does not die (state {})", describe(h.process),
-                                            h.what, h.process.state));
-                ++killed;
+                if (kill_process(h.process, until)) ++killed;
+                else if (first)
+                    first =
+                        fail(errc::processes_survive, fmt::format("{} holds scratch by {} and does not die (state {})",
+                                                                  describe(h.process), h.what, h.process.state));
             }
             found["holders"] += killed;
+            if (!first) return first;
             quiet = killed == 0 ? quiet + 1 : 0;
             if (until.passed())
                 return fail(errc::processes_survive, "new processes take hold of scratch faster than they are killed");
@@ -69,15 +74,16 @@ public:
 
     result<> clear_namespaces(dev_t device, residue& found, deadline until) override {
         SCRATCHD_TRY(auto const now, look(device));
+        result<> first;
         for (auto const& h : now.holders) {
-            if (h.how == hold::file) continue;
-            ++found["namespaces"];
-            if (unmount_inside(h.ns, now.above.devices)) continue;
-            if (!kill_process(h.process, until))
-                return fail(errc::processes_survive,
-                            fmt::format("{} keeps scratch by {} and does not die", describe(h.process), h.what));
+            // A file's holder shows here when something was mounted over the place where it stands.
+            ++found[h.how == hold::file ? "holders" : "namespaces"];
+            if (h.how != hold::file && unmount_inside(h.ns, now.above.devices)) continue;
+            if (!kill_process(h.process, until) && first)
+                first = fail(errc::processes_survive,
+                             fmt::format("{} keeps scratch by {} and does not die", describe(h.process), h.what));
         }
-        return {};
+        return first;
     }
 
     std::vector<std::string> name_holders(dev_t device) override {

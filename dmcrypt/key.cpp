@@ -66,10 +66,15 @@ result<secret> derive_volume_key(secret const& entropy, key_context const& conte
     return key;
 }
 
-result<secret> fresh_volume_key(key_context const& context) {
+result<secret> volume_key_entropy() {
     SCRATCHD_TRY(auto entropy, secret::make(kernel_bytes + processor_bytes));
     SCRATCHD_CHECK(from_kernel(entropy.bytes().first(kernel_bytes)));
     from_processor(entropy.bytes().last(processor_bytes));
+    return entropy;
+}
+
+result<secret> fresh_volume_key(key_context const& context) {
+    SCRATCHD_TRY(auto const entropy, volume_key_entropy());
     return derive_volume_key(entropy, context);
 }
 

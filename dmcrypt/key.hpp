@@ -23,6 +23,9 @@ struct key_context {
 // context. Fails rather than give a key whose halves are equal.
 result<secret> fresh_volume_key(key_context const& context);
 
+// What it is made of: the first half from getrandom(2), the second from RDRAND, zeros where the processor has none.
+result<secret> volume_key_entropy();
+
 // The pure part: `entropy` in, key out.
 result<secret> derive_volume_key(secret const& entropy, key_context const& context);
 

@@ -14,7 +14,6 @@ int main(int argc, char** argv) {
     CLI::App app("Makes a node's scratch disk safe to hand from one job to the next");
     app_options options{default_config_file, false, {}, {}};
     bool verbose = false;
-    std::vector<std::string> failpoints;
     auto* const file = app.add_option("--config", options.config_file, "configuration file")->capture_default_str();
     app.add_option("--state", options.paths.state, "state folder")->capture_default_str();
     app.add_option("--runtime", options.paths.runtime, "folder of the sockets")->capture_default_str();
@@ -22,6 +21,7 @@ int main(int argc, char** argv) {
     app.add_flag("--verbose", verbose, "log debug lines too");
     app.set_version_flag("--version", std::string(version));
 #ifdef SCRATCHD_FAILPOINTS
+    std::vector<std::string> failpoints;
     app.add_option("--failpoint", failpoints, "for tests: NAME=kill|fail:ERRNO|stall");
 #endif
     try {

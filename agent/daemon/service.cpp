@@ -15,9 +15,6 @@
 namespace scratchd {
 namespace {
 
-// How long a mapping without a key may stay open after its wipe was answered.
-constexpr auto settle_limit = std::chrono::seconds(60);
-
 std::unexpected<error> no_disk() {
     return fail(errc::not_configured, "[scratch] disks names no disk");
 }
@@ -112,7 +109,8 @@ bool service::settle() {
         settle_until_.reset();
         return false;
     }
-    if (!settle_until_) settle_until_ = deadline::in(settle_limit);
+    // As long again as the wipe had that left it open.
+    if (!settle_until_) settle_until_ = deadline::in(settings_.cleanup.deadline);
     bool const more = node_->settle(*settle_until_);
     if (!more) settle_until_.reset();
     return more;

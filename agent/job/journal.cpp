@@ -95,13 +95,14 @@ result<> journal::write(snapshot& next) {
         bytes_ = line.size();
         return {};
     }
-    if (auto written = write_all(file_.get(), line); !written) {
-        // Half a line must not stay in front of the next one.
+    auto written = write_all(file_.get(), line);
+    if (written && ::fdatasync(file_.get()) != 0)
+        written = fail_errno("fdatasync journal", errno == ENOSPC ? errc::state_full : errc::io);
+    if (!written) {
+        // Half a line must not stay in front of the next one, nor one that may not be on the disk.
         (void)::ftruncate(file_.get(), static_cast<off_t>(bytes_));
         return written;
     }
-    if (::fdatasync(file_.get()) != 0)
-        return fail_errno("fdatasync journal", errno == ENOSPC ? errc::state_full : errc::io);
     bytes_ += line.size();
     return {};
 }

@@ -49,6 +49,7 @@ result<std::string> node::recorded_name(std::string const& job) const {
 result<> node::start(initiator who) {
     auto last = parts_.log.last();
     bool adoptable = false;
+    result<> aside;
     if (last && *last) {
         now_ = **last;
         // A snapshot of another boot says what was, not what is: its key died with that kernel.
@@ -62,7 +63,7 @@ result<> node::start(initiator who) {
         }
         now_.boot_id = settings_.boot_id;
     } else if (!last) {
-        SCRATCHD_CHECK(parts_.log.set_aside());
+        aside = parts_.log.set_aside();
         // The records remember how far the generations went: a mapping's name must not come twice in one boot.
         if (auto const newest = parts_.records.read(parts_.records.head().sequence))
             now_.generations = newest->generation_after;
@@ -78,8 +79,10 @@ result<> node::start(initiator who) {
         auto wiped = wipe_all({"", std::move(who), all_cgroups(), settings_.wipe_limit});
         if (!wiped) return std::unexpected(std::move(wiped).error());
     }
-    if (!restored) broke(restored.error());
-    return restored;
+    // The key had to go first; but behind a line that cannot be read nobody will find what is written now.
+    if (!aside) broke(aside.error());
+    else if (!restored) broke(restored.error());
+    return aside ? restored : aside;
 }
 
 // Jobs that run keep their volume until their end, which destroys it; anything else of ours is ended now.
@@ -134,7 +137,7 @@ result<begin_outcome> node::begin(begin_spec const& spec) {
                     now_.reason.empty() ? fmt::format("the node is {}", state_text(now_.state)) : now_.reason);
     lease const wanted{spec.job.text(),    spec.user,    spec.uid,        spec.gid,
                        std::time(nullptr), spec.cgroups, spec.credentials};
-    auto const* const known = find(wanted.job);
+    auto* const known = find(wanted.job);
     if (known != nullptr && (known->uid != wanted.uid || known->credentials != wanted.credentials))
         return fail(errc::job_differs, fmt::format("job {} began for {} with other settings", known->job, known->user));
 

@@ -78,8 +78,11 @@ result<end_outcome> node::wipe_all(wipe_context const& context) {
     kill_request const request{context.cgroups, until,
                                [&](std::string const& step) { return announce(node_state::wiping, step); },
                                [&]() -> result<> {
-                                   for (auto const& l : now_.leases) SCRATCHD_CHECK(parts_.credentials.revoke(l.job));
-                                   return {};
+                                   result<> first;
+                                   for (auto const& l : now_.leases)
+                                       if (auto done = parts_.credentials.revoke(l.job); !done && first)
+                                           first = std::move(done);
+                                   return first;
                                }};
     auto killed = kill_volume(parts_.scratch, parts_.cleaning, request);
     proof.checks = std::move(killed.checks);
@@ -166,7 +169,8 @@ bool node::settle(deadline until) {
     if (now_.pending.empty()) return false;
     auto const names = now_.pending;
     bool const waiting = still_there();
-    if (waiting && !until.passed()) return true;
+    // A node that is out already has nothing new to say until the mapping goes.
+    if (waiting && (!until.passed() || now_.state == node_state::failed)) return true;
     record line;
     line.kind = "close";
     line.method = "crypto";
@@ -181,8 +185,6 @@ bool node::settle(deadline until) {
                     fmt::format("{} has no key but is still open, and no process shows as its user", names.front())};
     if (waiting) line.reason = fmt::format("{} {}", code_text(why.code), why.what);
     auto const written = write_record(std::move(line));
-    // Said once: from now on survey() shows it, and the next wipe has to end it.
-    now_.pending.clear();
     if (waiting) broke(why);
     else if (!written) broke(written.error());
     else (void)announce(now_.state, "closed");

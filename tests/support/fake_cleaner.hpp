@@ -4,6 +4,7 @@
 #include "cleanup/cleaner.hpp"
 #include "cleanup/remove_tree.hpp"
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,9 +13,12 @@ struct fake_cleaner final : scratchd::cleaner {
     std::set<std::string> failing;
     std::vector<std::string> calls;
     std::vector<std::string> holders;  // who holds an ended device
+    std::vector<std::string> groups;   // what the last kill_groups was told
+    std::function<void(std::string const&)> on_step = [](auto const&) {};
 
     scratchd::result<> step(std::string const& name, scratchd::errc code = scratchd::errc::io) {
         calls.push_back(name);
+        on_step(name);
         if (failing.contains(name)) return scratchd::fail(code, "told to fail: " + name);
         return {};
     }
@@ -22,6 +26,7 @@ struct fake_cleaner final : scratchd::cleaner {
     scratchd::result<> kill_groups(std::vector<std::string> const& cgroups, scratchd::residue& found,
                                    scratchd::deadline) override {
         found["processes"] += cgroups.size();
+        groups = cgroups;
         return step("kill_groups", scratchd::errc::processes_survive);
     }
     scratchd::result<> kill_users(dev_t, scratchd::residue&, scratchd::deadline) override {

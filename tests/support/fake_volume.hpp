@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -26,9 +27,11 @@ struct fake_volume final : scratchd::volume {
     temp_folder root;
     dev_t next_device = 100;
     int next_key = 1;  // the number that the next key is made of
+    std::function<void(std::string const&)> on_step = [](auto const&) {};
 
     scratchd::result<> step(std::string const& name) {
         calls.push_back(name);
+        on_step(name);
         if (failing.contains(name)) return scratchd::fail(scratchd::errc::io, "told to fail: " + name, EIO);
         return {};
     }

@@ -12,13 +12,16 @@
 struct fake_credentials final : scratchd::credential_port {
     std::set<std::string> failing;
     std::vector<std::string> calls;
+    std::function<void(std::string const&)> on_step = [](auto const&) {};
     scratchd::result<> grant(scratchd::lease const& job) override {
         calls.push_back("grant " + job.job);
+        on_step(calls.back());
         if (failing.contains("grant")) return scratchd::fail(scratchd::errc::io, "told to fail: grant");
         return {};
     }
     scratchd::result<> revoke(std::string const& job) override {
         calls.push_back("revoke " + job);
+        on_step(calls.back());
         if (failing.contains("revoke")) return scratchd::fail(scratchd::errc::io, "told to fail: revoke");
         return {};
     }
@@ -63,8 +66,9 @@ struct node_fixture {
     scratchd::node& node() { return *running; }
     scratchd::node_state at() { return running->now().state; }
 
-    scratchd::result<scratchd::begin_outcome> begin(std::string const& job) {
-        return node().begin({must(scratchd::job_id::parse(job)), "me", getuid(), getgid(), {}, {}, {0, 1, "test"}});
+    scratchd::result<scratchd::begin_outcome> begin(std::string const& job, std::vector<std::string> groups = {}) {
+        return node().begin(
+            {must(scratchd::job_id::parse(job)), "me", getuid(), getgid(), std::move(groups), {}, {0, 1, "test"}});
     }
     scratchd::result<scratchd::end_outcome> end(std::string const& job) {
         return node().end({must(scratchd::job_id::parse(job)), {}, {0, 1, "test"}, std::nullopt});

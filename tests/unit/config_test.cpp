@@ -50,6 +50,19 @@ TEST_CASE("config: what is shown can be read again", "[config]") {
     for (std::size_t i = 0; i < second.size(); ++i) CHECK(second[i].value == show(c)[i].value);
 }
 
+TEST_CASE("config: a disk's name must be one that stays with it", "[config]") {
+    auto const named = [](std::string const& disk) {
+        temp_folder const t;
+        t.write("scratchd.toml", "[workspace]\nhbi = true\n[scratch]\ndisks = [\"" + disk + "\"]\n");
+        return load(t).has_value();
+    };
+    for (char const* good : {"/dev/disk/by-id/nvme-x", "/dev/disk/by-id/nvme-*", "/dev/disk/by-path/p", "/dev/loop0"})
+        CHECK(named(good));
+    for (char const* bad :
+         {"/dev/sdb", "/dev/disk/by-id/", "/dev/disk/by-id/../../sda", "/dev/disk/by-uuid/u", "loop0", ""})
+        CHECK_FALSE(named(bad));
+}
+
 TEST_CASE("config: a problem has its place and the nearest name", "[config]") {
     auto const [text, code, words] = GENERATE(table<std::string, errc, std::string>({
         {"[scratch]\n  dsks = []\n", errc::config_value,

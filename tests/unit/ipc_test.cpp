@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <csignal>
 #include <cstring>
@@ -141,8 +142,31 @@ TEST_CASE("server: one user cannot take all connections", "[ipc]") {
         REQUIRE(::read(held.back().get(), &byte, 1) == 1);
     }
     auto const fifth = s.connect();
+    (void)::send(fifth.get(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, MSG_NOSIGNAL);
     char byte = 0;
-    CHECK(::read(fifth.get(), &byte, 1) <= 0);
+    CHECK(::read(fifth.get(), &byte, 1) <= 0);  // no answer: closed
+}
+
+TEST_CASE("server: all users together cannot take more connections than there are", "[ipc]") {
+    if (::geteuid() != 0) {
+        WARN("needs root, to be several users: skipped");
+        return;
+    }
+    served s(echo(), {1000, 8, std::chrono::milliseconds(60000)});
+    REQUIRE(::chmod(s.folder.path().c_str(), 0755) == 0);
+    REQUIRE(::chmod(s.socket.c_str(), 0666) == 0);
+    std::vector<unique_fd> held;
+    auto const answered = [&](uid_t uid) {
+        REQUIRE(::syscall(SYS_setresuid, -1, uid, -1) == 0);  // this thread alone
+        held.push_back(s.connect());
+        REQUIRE(::syscall(SYS_setresuid, -1, 0, -1) == 0);
+        std::string const ask = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        (void)::send(held.back().get(), ask.data(), ask.size(), MSG_NOSIGNAL);
+        char byte = 0;
+        return ::read(held.back().get(), &byte, 1) == 1;
+    };
+    for (uid_t const uid : {0, 0, 0, 0, 1001, 1001, 1001, 1001}) REQUIRE(answered(uid));
+    CHECK_FALSE(answered(1002));
 }
 
 TEST_CASE("server: several requests on one connection", "[ipc]") {

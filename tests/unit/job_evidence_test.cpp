@@ -35,6 +35,13 @@ struct chain_fixture {
 
     fs::path file(int n) const { return record_file(records, static_cast<std::uint64_t>(n)); }
     std::string text(int n) const { return state.read("records/" + file(n).filename().string()); }
+    // The same record with other fields, signed by the node's own key.
+    void change(int n, std::string const& field, std::string const& value) const {
+        auto const key = must(verifying_key::from_pem(must(identity.signer().public_pem())));
+        auto body = must(open_signed_json(text(n), key));
+        body[field] = value;
+        put(n, must(sign_json(std::move(body), identity.signer())));
+    }
     void put(int n, std::string const& text) const {
         ::chmod(file(n).c_str(), 0600);
         state.write("records/" + file(n).filename().string(), text);
@@ -111,6 +118,49 @@ TEST_CASE("records: a chain signed anew by another key fails against the key kep
     CHECK(report.problems.size() == 6);  // five records and the head
 }
 
+TEST_CASE("records: behind a gap a record under another number is still told", "[evidence]") {
+    chain_fixture const c;
+    fs::remove(c.file(2));
+    c.put(3, c.text(5));
+    CHECK(names(c.problems(), "E0062 00000003.json"));
+}
+
+TEST_CASE("records: a record that another history of the same node signed does not fit in", "[evidence]") {
+    chain_fixture const c(2);
+    temp_folder const other;
+    fs::copy(c.state.path(), other.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    for (auto const& [folder, job] : {std::pair(c.state.path(), "told"), std::pair(other.path(), "untold")}) {
+        auto store = must(record_store::open(folder, c.identity, "boot"));
+        record r;
+        r.job = job;
+        must(store.append(r));
+    }
+    bool const newest = GENERATE(true, false);
+    if (!newest) must(must(record_store::open(c.state.path(), c.identity, "boot")).append({}));
+    c.put(3, other.read("records/00000003.json"));
+    CHECK(c.problems() == std::vector<std::string>{newest ? "E0060 00000003.json" : "E0062 00000004.json"});
+}
+
+TEST_CASE("records: a head of earlier is no head of now", "[evidence]") {
+    chain_fixture const c(2);
+    auto const head = c.state.read("records/head.json");
+    auto store = must(record_store::open(c.state.path(), c.identity, "boot"));
+    must(store.append({}));
+    must(store.append({}));
+    ::chmod((c.records / "head.json").c_str(), 0600);
+    c.state.write("records/head.json", head);
+    CHECK(c.problems() == std::vector<std::string>{"E0062 head.json"});
+}
+
+TEST_CASE("records: a first one that has a predecessor, or one of another node, is named", "[evidence]") {
+    chain_fixture const c(1);
+    c.change(1, "previous", std::string(64, 'a'));
+    CHECK(names(c.problems(), "E0062 00000001.json"));
+    chain_fixture const d(1);
+    d.change(1, "node", std::string(64, 'a'));
+    CHECK(names(d.problems(), "E0063 00000001.json"));
+}
+
 TEST_CASE("records: a copied record under a new number is misplaced", "[evidence]") {
     chain_fixture const c;
     c.put(6, c.text(5));
@@ -184,6 +234,17 @@ TEST_CASE("node key: made once, closed to others, refused when it is not", "[evi
     CHECK(fails_with(node_identity::load(state.path()), errc::state_insecure));
     ::chmod(path.c_str(), 0600);
     state.write("node.key", "short");
+    CHECK(fails_with(node_identity::load(state.path()), errc::state_insecure));
+}
+
+TEST_CASE("node key: one that belongs to another user is refused", "[evidence]") {
+    if (::geteuid() != 0) {
+        WARN("needs root: skipped");
+        return;
+    }
+    temp_folder const state;
+    must(node_identity::load(state.path()));
+    REQUIRE(::chown((state.path() / "node.key").c_str(), 1, 1) == 0);
     CHECK(fails_with(node_identity::load(state.path()), errc::state_insecure));
 }
 

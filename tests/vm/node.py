@@ -88,6 +88,12 @@ class Node:
         self.daemon.kill(9)
         self.daemon.wait(10)
 
+    def stalled(self):
+        """Waits until the daemon stands still at a failpoint; gives its pid."""
+        pid = self.sh("until pgrep -x scratchd; do :; done").out.strip()
+        self.sh(f"until grep -q '^State:.T' /proc/{pid}/status; do :; done")
+        return pid
+
     def restart(self):
         self.crash()
         return self.start()

@@ -102,6 +102,11 @@ class BadInput(Scenario):
         node.sh("chown 1001 /sys/fs/cgroup/ok/inner; mkdir /tmp/nogroup; ln -s /sys/fs/cgroup/ok /sys/fs/cgroup.link 2>/dev/null || true")
         for group in ["/", "", "relative", "/sys/fs/cgroup", "/sys/fs/cgroup/", "/nonexistent", "/ok/inner", "/../../tmp", "/ok/../ok"]:
             self.assert_says(node.ctl("job", "begin", "1", "--user", "alice", "--cgroup", group, codes=(4,)), "E0047")
+        # What would kill the daemon or init, and what is no control group.
+        node.sh("cd /sys/fs/cgroup; mkdir -p own/inner first ok/other; pgrep -x scratchd > own/inner/cgroup.procs; "
+                "echo 1 > first/cgroup.procs; mount -t tmpfs tmpfs ok/other; mkdir ok/other/x")
+        for group in ["/own", "/own/inner", "/first", "/ok/other", "/ok/other/x", "/ok/cgroup.procs"]:
+            self.assert_says(node.ctl("job", "begin", "1", "--user", "alice", "--cgroup", group, codes=(4,)), "E0047")
         self.assertEqual(node.status()["jobs"], [])
 
     def test_requests(self):
@@ -117,6 +122,15 @@ class BadInput(Scenario):
         self.assertIn(" 413 ", ask(node, "POST /v1/jobs HTTP/1.1", b"x" * 70000))
         self.assertIn(" 413 ", ask(node, "GET /" + "x" * 9000 + " HTTP/1.1"))
         self.assert_clean(node)
+
+    def test_a_state_folder_that_others_can_change(self):
+        node = self.node(start=False)
+        for spoil in ["chmod 770 /var/lib/scratchd", "chmod 700 /var/lib/scratchd; chown 1001 /var/lib/scratchd"]:
+            node.sh(spoil)
+            daemon = node.machine.run([str(BIN / "scratchd")], codes=None, timeout=10)
+            self.assertNotEqual(daemon.code, 0)
+            self.assert_says(daemon, "E0053")
+        self.assertEqual(node.mappings(), {})
 
     def test_a_full_state_folder(self):
         node = self.node(start=False)

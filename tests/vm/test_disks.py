@@ -134,6 +134,31 @@ class Disks(Scenario):
         self.assertEqual(node.mappings(), {})
         node.sh("cmp -n 1000000 /dev/ubdc /dev/zero")
 
+    def test_a_disk_that_grew_and_one_that_took_its_number_are_refused(self):
+        node = self.node(start=False)
+        node.sh("truncate -s 128M /tmp/disk0; losetup /dev/loop0 /tmp/disk0")
+        node.configure(config(("/dev/loop0",)))
+        node.start()
+        node.sh("truncate -s 192M /tmp/disk0; losetup -c /dev/loop0")
+        self.assertEqual(node.ctl_json("wipe", "--yes", codes=(1,))["code"], "E0025")
+        self.assertEqual(node.mappings(), {})
+        # Same name, number, file name and size; only the kernel's count of disks tells them apart.
+        node.sh("losetup -d /dev/loop0; rm /tmp/disk0; head -c 128M /dev/zero | tr '\\0' x > /tmp/disk0; losetup /dev/loop0 /tmp/disk0")
+        self.assertEqual(node.ctl_json("wipe", "--yes", codes=(1,))["code"], "E0025")
+        self.assertEqual(node.sh("tr -d x < /tmp/disk0 | wc -c").out, "0\n")
+
+    def test_a_disk_that_came_into_use_between_two_generations_is_refused(self):
+        node = self.node(size=128 * MIB)
+        node.begin("17", "alice")
+        node.crash()
+        node.start(failpoints=["journal.create=stall"])
+        ending = node.machine.spawn([node.ctl_program, "job", "end", "17"])
+        pid = node.stalled()
+        node.sh(f'dmsetup create other --table "0 2048 linear /dev/ubda 0"; kill -CONT {pid}')
+        self.assertEqual(ending.wait(60).code, 1)
+        self.assert_failed(node, "E0021")
+        self.assertEqual(node.mappings(), {})
+
     def test_kernel_names_are_refused_in_the_configuration(self):
         node = self.node(start=False)
         node.configure(config(("/dev/ubda",)))

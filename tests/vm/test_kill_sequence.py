@@ -62,6 +62,12 @@ class Held(Scenario):
         self.end_clean(node, namespaces=1)
         self.assertEqual(holder.wait(5).code, -9)
 
+    def test_a_mount_namespace_of_a_thread(self):
+        node = self.job()
+        node.misbehave("thread-namespace", uid=0, cgroup=self.outside)
+        self.end_clean(node, namespaces=1)
+        self.assertEqual(node.status()["pending"], [])
+
     def test_a_namespace_kept_only_by_a_descriptor_in_another_group(self):
         node = self.job()
         node.misbehave("user-namespace", cgroup=self.cgroup)
@@ -76,14 +82,15 @@ class Held(Scenario):
         self.end_clean(node, processes=0, holders=1)
         self.assertEqual(holder.wait(5).code, -9)
 
-    def test_a_file_a_folder_and_a_thread_outside_the_group(self):
+    def test_a_file_a_folder_a_root_and_a_thread_outside_the_group(self):
         node = self.job()
         holders = [
+            node.misbehave("chroot", "/mnt/scratch/17", uid=0, cgroup=self.outside),
             node.misbehave("hold", "/mnt/scratch/17/file", cgroup=self.outside),
             node.misbehave("chdir", "/mnt/scratch/17", cgroup=self.outside),
             node.misbehave("thread-hold", "/mnt/scratch/17/file", cgroup=self.outside),
         ]
-        self.end_clean(node, holders=3)
+        self.end_clean(node, holders=4)
         for holder in holders:
             self.assertEqual(holder.wait(5).code, -9)
 
@@ -109,6 +116,12 @@ class Held(Scenario):
         self.assertEqual(holder.wait(5).code, -9)
         self.assertEqual(node.sh("losetup -a").out, "")
 
+    def test_a_loop_device_that_nobody_mounted(self):
+        node = self.job()
+        node.sh("truncate -s 64M /mnt/scratch/17/image; losetup -f /mnt/scratch/17/image")
+        self.end_clean(node, mounts=0, loops=1)
+        self.assertEqual(node.sh("losetup -a").out, "")
+
     def test_an_overlay_with_a_layer_on_scratch(self):
         node = self.job()
         node.sh("cd /mnt/scratch/17; mkdir lower upper work; mkdir /tmp/merged; touch lower/x; "
@@ -124,6 +137,14 @@ class Held(Scenario):
         waiting = node.as_user(["ls", "/mnt/scratch/17/fuse"], uid=0, cgroup=self.outside)
         self.end_clean(node, mounts=1)
         waiting.wait(10)
+
+    def test_a_folder_under_a_stopped_fuse_server(self):
+        node = self.job()
+        node.sh("mkdir /mnt/scratch/17/fuse")
+        below = node.misbehave("chdir", "/mnt/scratch/17/fuse", cgroup=self.outside)
+        node.misbehave("fuse", "/mnt/scratch/17/fuse", uid=0, cgroup=self.outside)
+        self.end_clean(node, mounts=1, holders=1)
+        self.assertEqual(below.wait(5).code, -9)
 
     def test_a_bind_mount_of_scratch_elsewhere(self):
         node = self.job()
@@ -144,7 +165,15 @@ class Held(Scenario):
         minor = node.sh("dmsetup info -c --noheadings -o minor stuck").out.strip()
         stuck = node.as_user(["dd", "if=/mnt/scratch/17/file", f"of=/dev/dm-{minor}", "oflag=direct", "bs=4k", "conv=sync"], uid=0, cgroup=self.cgroup)
         node.sh(f"until grep -q '^State:.D' /proc/$(cat {self.cgroup}/cgroup.procs)/status; do :; done")
+        # It shields nobody: neither a later control group nor another holder.
+        group = node.cgroup("job17-more")
+        idle = node.misbehave("stubborn", 1, cgroup=group)
+        holder = node.misbehave("map", "/mnt/scratch/17/file", cgroup=self.outside)
+        node.ctl("job", "begin", "17", "--user", "alice", "--cgroup", group)
         refused = node.ctl_json("job", "end", "17", "--timeout", "12", codes=(1,), timeout=40)
+        self.assertEqual([p.wait(5).code for p in (idle, holder)], [-9, -9])
+        # Time was kept for the key, whatever the process did.
+        self.assertLess(node.status()["last_wipe"]["duration_seconds"], 12)
         self.assertEqual(refused["code"], "E0049")
         self.assertRegex(refused["detail"], r"pid \d+ \(dd, uid 0\)")
         self.assert_failed(node, "E0049")
@@ -169,6 +198,9 @@ class Pinned(Scenario):
         node.sh("unshare --mount=/tmp/ns/mnt --propagation private true")
         ended = node.ctl("--json", "job", "end", "17", codes=(0, 1), timeout=40)
         self.assertEqual(set(node.ram_hits(*keys).values()), {0})
+        # What the kernel has in its cache is the plain text: whoever finds the namespace gets nothing of it.
+        inside = node.machine.run(["nsenter", "--mount=/tmp/ns/mnt", "cat", "/mnt/scratch/17/file"], codes=(1,))
+        self.assertIn("Input/output error", inside.err)
         if ended.code == 0:
             # Nobody holds it, so the node may go on; the empty mapping is shown until it goes.
             self.assertEqual(len(node.status()["pending"]), 1)

@@ -30,7 +30,9 @@ class Lease(Scenario):
         status = dict(l.split(":\t", 1) for l in node.machine.read(f"/proc/{pid}/status").splitlines() if ":\t" in l)
         self.assertGreater(int(status["VmLck"].split()[0]), 1000)
         self.assertRegex(node.machine.read(f"/proc/{pid}/limits"), r"Max core file size +0 +0 ")
-        node.sh("mkdir /tmp/cores; echo '/tmp/cores/%p' > /proc/sys/kernel/core_pattern")
+        # A program that takes dumps gets them whatever the limit is; the process waits for it.
+        node.machine.write("/tmp/take", "#!/bin/sh\nexec cat > /tmp/cores/core\n", mode=0o755)
+        node.sh("mkdir /tmp/cores; echo '|/tmp/take' > /proc/sys/kernel/core_pattern; echo 1 > /proc/sys/kernel/core_pipe_limit")
         node.daemon.kill(6)
         node.daemon.wait(10)
         self.assertEqual(node.sh("ls /tmp/cores").out, "")
@@ -44,6 +46,7 @@ class Lease(Scenario):
         self.assertEqual(begun["env"], {"SCRATCHD_JOB_DIR": "/mnt/scratch/17", "TMPDIR": "/mnt/scratch/17"})
         self.assertEqual(node.sh("stat -c '%a %u %g' /mnt/scratch/17").out, "700 1001 1001\n")
         node.sh("setpriv --reuid 1001 --regid 1001 --clear-groups touch /mnt/scratch/17/mine")
+        self.assertRegex(node.sh("cat /proc/mounts").out, r"/mnt/scratch ext4 \S*nosuid,nodev")
         node.sh("setpriv --reuid 1002 --regid 1002 --clear-groups ls /mnt/scratch/17", codes=(2,))
         node.sh("setpriv --reuid 1001 --regid 1001 --clear-groups touch /mnt/scratch/elsewhere", codes=(1,))
         self.assertEqual(node.status()["state"], "leased")
@@ -108,8 +111,17 @@ class Lease(Scenario):
         refused = node.machine.run([*as_bob, ctl, "job", "begin", "1", "--user", "bob"], codes=(6,))
         self.assertIn("E0004", refused.err)
 
+    def test_a_daemon_whose_mounts_jobs_would_not_see_touches_nothing(self):
+        node = self.node(start=False)
+        node.start(wrap=["unshare", "--mount", "--propagation", "private"])
+        self.assert_failed(node, "E0036")
+        node.ctl("job", "begin", "17", "--user", "alice", codes=(1,))
+        node.sh("cmp -n 1000000 /dev/ubda /dev/zero; cmp -n 1000000 /dev/ubdb /dev/zero")
+
     def test_a_job_cannot_write_to_the_bare_mount_point(self):
-        node = self.node()
+        node = self.node(start=False)
+        node.sh("mkdir -p /mnt/scratch; chmod 755 /mnt/scratch")
+        node.start()
         node.stop()
         self.assertNotIn("/mnt/scratch", node.sh("cat /proc/mounts").out)
         self.assertEqual(node.sh("stat -c %a /mnt/scratch").out, "0\n")

@@ -35,8 +35,7 @@ class Power(Scenario):
                 node.crash()
                 node.start(failpoints=[f"{point}=stall"])  # takes the job over; the point is reached by its end
                 node.machine.spawn([node.ctl_program, "job", "end", "17"])
-            pid = node.sh("pgrep -x scratchd").out.strip()
-            node.sh(f"until grep -q '^State:.T' /proc/{pid}/status; do :; done")
+            node.stalled()
             yield node
 
     def after_power_cut(self, node):

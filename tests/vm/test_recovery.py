@@ -131,6 +131,16 @@ class Crash(Scenario):
                     node.ctl("wipe", "--yes")
                 self.assert_recovered(node, generation)
 
+    def test_a_volume_under_another_table_is_wiped_not_adopted(self):
+        node = self.node()
+        generation = self.leased(node)
+        node.crash()
+        node.sh("name=$(dmsetup info -c --noheadings -o name | grep -v disks); set -- $(dmsetup table $name); "
+                'dmsetup reload $name --table "0 $2 linear $7 0"; dmsetup suspend --noflush --nolockfs $name; dmsetup resume $name')
+        node.start()
+        self.assertEqual(node.status()["jobs"], [])
+        self.assert_recovered(node, generation)
+
     def test_a_journal_that_was_changed_is_put_aside_and_the_disk_wiped(self):
         node = self.node()
         generation = self.leased(node)

@@ -3,10 +3,12 @@
 //   misbehave hold FILE            keeps it open
 //   misbehave map FILE             keeps it mapped, with no descriptor
 //   misbehave chdir FOLDER         stands in it
+//   misbehave chroot FOLDER         has it as its root, and stands elsewhere
 //   misbehave private-mount        lives in a mount namespace of its own
 //   misbehave user-namespace       the same inside a new user namespace, as any user can
 //   misbehave keep-namespace PID   keeps that process's mount namespace by a descriptor
 //   misbehave thread-hold FILE     a thread with its own descriptors keeps it, and the main thread is gone
+//   misbehave thread-namespace     a thread alone lives in a mount namespace of its own
 //   misbehave fuse FOLDER          mounts a FUSE file system there and stops answering
 //   misbehave stubborn N           N children in sessions of their own that ignore SIGTERM
 //   misbehave fork-storm           forks for as long as it lives
@@ -64,6 +66,13 @@ char const* kept_by_thread = nullptr;
 void* thread_holds(void*) {
     must(unshare(CLONE_FILES) == 0, "unshare descriptors");
     must(open(kept_by_thread, O_RDONLY | O_CLOEXEC) >= 0, kept_by_thread);
+    std::puts("ready");
+    std::fflush(stdout);
+    for (;;) pause();
+}
+
+void* thread_enters(void*) {
+    enter_namespace(CLONE_NEWNS);
     std::puts("ready");
     std::fflush(stdout);
     for (;;) pause();
@@ -137,6 +146,7 @@ int main(int argc, char** argv) {
     if (habit == "hold") must(open(what, O_RDONLY | O_CLOEXEC) >= 0, what);
     else if (habit == "map") map(what);
     else if (habit == "chdir") must(chdir(what) == 0, what);
+    else if (habit == "chroot") must(chroot(what) == 0, what);
     else if (habit == "private-mount") enter_namespace(CLONE_NEWNS);
     else if (habit == "user-namespace") enter_namespace(CLONE_NEWUSER | CLONE_NEWNS);
     else if (habit == "keep-namespace")
@@ -146,6 +156,10 @@ int main(int argc, char** argv) {
         pthread_t thread{};
         must(pthread_create(&thread, nullptr, &thread_holds, nullptr) == 0, "thread");
         pthread_exit(nullptr);
+    } else if (habit == "thread-namespace") {
+        pthread_t thread{};
+        must(pthread_create(&thread, nullptr, &thread_enters, nullptr) == 0, "thread");
+        for (;;) pause();
     } else if (habit == "fuse") fuse(what);
     else if (habit == "stubborn") stubborn(std::atoi(what));
     else if (habit == "fork-storm") fork_storm();
