@@ -4,6 +4,8 @@
 #include "agent/base/error.hpp"
 #include "agent/vault/gate.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,7 +32,7 @@ public:
             if (is_mine) {
                 current = std::make_shared<flight>();
                 all->insert_or_assign(key, current);
-                co_await run_apart(run(all, key, current, begin, until));
+                co_await run_apart(run(all, key, current, begin, a_little_before(until)));
             }
             bool const landed = co_await current->done.wait(until);
             if (!landed) co_return fail(errc::timed_out, "no answer in time");
@@ -45,6 +47,12 @@ private:
         std::optional<result<T>> outcome;
     };
     using flights = std::map<std::string, std::shared_ptr<flight>>;
+
+    // So that who waits gets the work's own words for why its time was up.
+    static deadline a_little_before(deadline until) {
+        auto const left = until.left();
+        return until.at_most(left - std::min(left / 10, std::chrono::milliseconds(200)));
+    }
 
     static task<> run(std::shared_ptr<flights> all, std::string key, std::shared_ptr<flight> self, work begin,
                       deadline until) {
