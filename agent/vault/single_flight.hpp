@@ -9,7 +9,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -36,7 +35,7 @@ public:
             }
             bool const landed = co_await current->done.wait(until);
             if (!landed) co_return fail(errc::timed_out, "no answer in time");
-            auto const& outcome = *current->outcome;
+            auto const& outcome = current->outcome;
             if (is_mine || outcome || outcome.error().code != errc::timed_out || until.passed()) co_return outcome;
         }
     }
@@ -44,7 +43,7 @@ public:
 private:
     struct flight {
         gate done;
-        std::optional<result<T>> outcome;
+        result<T> outcome = fail(errc::internal, "not begun");
     };
     using flights = std::map<std::string, std::shared_ptr<flight>>;
 
@@ -57,7 +56,7 @@ private:
     static task<> run(std::shared_ptr<flights> all, std::string key, std::shared_ptr<flight> self, work begin,
                       deadline until) {
         auto outcome = co_await begin(until);
-        self->outcome.emplace(std::move(outcome));
+        self->outcome = std::move(outcome);
         all->erase(key);
         self->done.open();
     }
