@@ -45,7 +45,8 @@ std::string issued::pkcs12(char const* passphrase, issued const* chain, bool old
     auto* const others = sk_X509_new_null();
     if (chain != nullptr) sk_X509_push(others, chain->certificate.get());
     int const cipher = old ? NID_pbe_WithSHA1And3_Key_TripleDES_CBC : 0;
-    auto* const file = PKCS12_create(passphrase, "test", key.get(), certificate.get(), others, cipher, cipher, 2000, 0, 0);
+    auto* const file =
+        PKCS12_create(passphrase, "test", key.get(), certificate.get(), others, cipher, cipher, 2000, 0, 0);
     REQUIRE(file != nullptr);
     auto const der = text_of([file](BIO* out) { return i2d_PKCS12_bio(out, file); });
     PKCS12_free(file);
