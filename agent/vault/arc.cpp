@@ -4,6 +4,7 @@
 #include "agent/vault/challenge.hpp"
 #include "agent/vault/identity.hpp"
 #include "agent/vault/identity_reply.hpp"
+#include "agent/vault/request_text.hpp"
 #include "agent/vault/secret_file.hpp"
 #include "agent/vault/secret_text.hpp"
 #include "agent/vault/url.hpp"
@@ -64,8 +65,8 @@ private:
 
 result<std::shared_ptr<identity_source>> make_arc_identity(identity_config const& who, identity_tools tools) {
     auto at = parse_link(who.endpoint.empty() ? usual_endpoint : who.endpoint);
-    if (!at || !at->query.empty())
-        return fail(errc::config_value, fmt::format("[[identity]] {}: endpoint is no plain URL", who.name));
+    if (!at || !at->query.empty() || (!at->to.tls && !is_local(at->to.host)))
+        return fail(errc::config_value, fmt::format("[[identity]] {}: endpoint is no URL of this machine", who.name));
     return std::make_shared<arc_identity>(*std::move(at), who, std::move(tools));
 }
 

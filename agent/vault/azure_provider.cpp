@@ -77,7 +77,7 @@ private:
 
 result<std::unique_ptr<provider>> make_azure_provider(broker_config const& config,
                                                       std::vector<identity_config> identities_wanted, transport& net,
-                                                      timing& time, source_reader read) {
+                                                      timing& time, source_reader const& read) {
     SCRATCHD_TRY(auto const names, choose_cloud(config));
     if (identities_wanted.empty()) identities_wanted.push_back({.name = "default", .source = "imds"});
     asking const how{net, time};

@@ -35,7 +35,7 @@ task<bool> gate::wait(deadline until) {
 
 task<> run_apart(task<> work) {
     auto const executor = co_await asio::this_coro::executor;
-    asio::co_spawn(executor, std::move(work), [](std::exception_ptr problem) {
+    asio::co_spawn(executor, std::move(work), [](std::exception_ptr const& problem) {
         if (problem) std::rethrow_exception(problem);
     });
 }

@@ -28,7 +28,8 @@ public:
         std::size_t digits = 0;
         while (digits < longest && digits < left_.size() && left_[digits] >= '0' && left_[digits] <= '9') ++digits;
         if (digits < shortest) return false;
-        (void)std::from_chars(left_.data(), left_.data() + digits, into);
+        into = 0;
+        for (char const c : left_.substr(0, digits)) into = into * 10 + (c - '0');
         left_.remove_prefix(digits);
         return true;
     }

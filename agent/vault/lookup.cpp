@@ -13,7 +13,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <system_error>
 #include <thread>
 
@@ -28,7 +27,7 @@ struct search {
     std::string host;
     resolver by;
     unique_fd done;  // an eventfd: written once `found` is there
-    std::optional<result<addresses>> found;
+    result<addresses> found;
     std::atomic<bool> is_there = false;
 };
 
@@ -38,7 +37,7 @@ std::atomic<int>& under_way() {
 }
 
 void run(std::shared_ptr<search> const& what) {
-    what->found.emplace(what->by(what->host));
+    what->found = what->by(what->host);
     --under_way();
     what->is_there = true;
     std::uint64_t const one = 1;
@@ -97,7 +96,7 @@ task<result<addresses>> look_up(std::string host, resolver by, deadline until) {
     (void)co_await reader->async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
     limit.cancel();
     if (!what->is_there) co_return fail(errc::timed_out, host + ": the name was not resolved in time");
-    co_return *std::move(what->found);
+    co_return std::move(what->found);
 }
 
 }  // namespace scratchd::vault

@@ -2,6 +2,7 @@
 // comes from a file of root instead of the environment. Source: msal-node 5, MachineLearning.ts.
 #include "agent/vault/identity.hpp"
 #include "agent/vault/identity_reply.hpp"
+#include "agent/vault/request_text.hpp"
 #include "agent/vault/secret_text.hpp"
 #include "agent/vault/url.hpp"
 
@@ -52,8 +53,8 @@ private:
 
 result<std::shared_ptr<identity_source>> make_ml_identity(identity_config const& who, identity_tools tools) {
     auto at = parse_link(who.endpoint);
-    if (!at || !at->query.empty())
-        return fail(errc::config_value, fmt::format("[[identity]] {}: endpoint is no plain URL", who.name));
+    if (!at || !at->query.empty() || (!at->to.tls && !is_local(at->to.host)))
+        return fail(errc::config_value, fmt::format("[[identity]] {}: endpoint is no URL of this machine", who.name));
     if (who.secret_file.empty())
         return fail(errc::config_value, fmt::format("[[identity]] {}: secret_file is missing", who.name));
     return std::make_shared<ml_identity>(*std::move(at), who, std::move(tools));

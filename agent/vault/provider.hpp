@@ -33,8 +33,9 @@ public:
     virtual ~provider() = default;
 
     // Errors: secret_missing, secret_disabled, secret_expired, vault_denied, vault_throttled, vault_unreachable,
-    // vault_untrusted, vault_malformed, identity_refused, timed_out. None of them carries a byte of a secret or a
-    // token.
+    // vault_untrusted, vault_malformed, identity_refused, timed_out; credential_format for a certificate or an
+    // identity's proof that cannot be read; bad_request, config_value, not_configured for what no vault can answer.
+    // None of them carries a byte of a secret or a token.
     virtual task<result<fetched>> fetch(secret_ref what, deadline until) = 0;
 
     // A login for a registry without a stored password: an identity token exchanged for the registry's own. `value` is

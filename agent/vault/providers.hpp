@@ -16,7 +16,7 @@ namespace scratchd::vault {
 // config_value.
 result<std::unique_ptr<provider>> make_azure_provider(broker_config const& config,
                                                       std::vector<identity_config> identities, transport& net,
-                                                      timing& time, source_reader read);
+                                                      timing& time, source_reader const& read);
 
 // Files of root: the value is the file without one newline at its end, 1 byte to 1 MiB. A name has 1 to 127 of
 // [0-9A-Za-z._-] and begins with no dot. Versions there are none.

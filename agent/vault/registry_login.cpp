@@ -43,7 +43,7 @@ result<outgoing> exchange_request(endpoint const& registry, shared_token const& 
     return request;
 }
 
-result<fetched> read_exchange(incoming const& answer, std::string const& name) {
+result<fetched> read_exchange(incoming const& answer, std::string const& name, std::int64_t wall_seconds) {
     if (answer.status == 429) return fail(errc::vault_throttled, name);
     if (answer.status >= 500) return fail(errc::vault_unreachable, fmt::format("{}: status {}", name, answer.status));
     if (answer.status != 200)
@@ -54,7 +54,10 @@ result<fetched> read_exchange(incoming const& answer, std::string const& name) {
         return fail(errc::vault_malformed, fmt::format("{}: no usable refresh_token", name));
     fetched out;
     SCRATCHD_TRY(out.value, joined({*token}));
-    if (auto const claims = read_claims(*token)) out.expires = claims->root().number("exp");
+    auto const claims = read_claims(*token);
+    out.expires = claims ? claims->root().number("exp") : std::nullopt;
+    if (out.expires.value_or(wall_seconds + 1) <= wall_seconds)
+        return fail(errc::vault_malformed, fmt::format("{}: the refresh_token is past its end", name));
     return out;
 }
 
@@ -82,9 +85,7 @@ task<result<fetched>> log_in_at_registry(asking how, cloud const& names, token_d
             desk.reject(identity, names.registry_resource, token);
             continue;
         }
-        auto found = read_exchange(*answer, at.authority());
-        if (found && found->expires && *found->expires <= how.time.wall_seconds())
-            co_return fail(errc::vault_malformed, at.authority() + ": the refresh_token is past its end");
+        auto found = read_exchange(*answer, at.authority(), how.time.wall_seconds());
         co_return found;
     }
 }

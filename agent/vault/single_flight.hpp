@@ -4,10 +4,11 @@
 #include "agent/base/error.hpp"
 #include "agent/vault/gate.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -30,11 +31,11 @@ public:
             if (is_mine) {
                 current = std::make_shared<flight>();
                 all->insert_or_assign(key, current);
-                co_await run_apart(run(all, key, current, begin, until));
+                co_await run_apart(run(all, key, current, begin, a_little_before(until)));
             }
             bool const landed = co_await current->done.wait(until);
             if (!landed) co_return fail(errc::timed_out, "no answer in time");
-            auto const& outcome = *current->outcome;
+            auto const& outcome = current->outcome;
             if (is_mine || outcome || outcome.error().code != errc::timed_out || until.passed()) co_return outcome;
         }
     }
@@ -42,14 +43,20 @@ public:
 private:
     struct flight {
         gate done;
-        std::optional<result<T>> outcome;
+        result<T> outcome = fail(errc::internal, "not begun");
     };
     using flights = std::map<std::string, std::shared_ptr<flight>>;
+
+    // So that who waits gets the work's own words for why its time was up.
+    static deadline a_little_before(deadline until) {
+        auto const left = until.left();
+        return until.at_most(left - std::min(left / 10, std::chrono::milliseconds(200)));
+    }
 
     static task<> run(std::shared_ptr<flights> all, std::string key, std::shared_ptr<flight> self, work begin,
                       deadline until) {
         auto outcome = co_await begin(until);
-        self->outcome.emplace(std::move(outcome));
+        self->outcome = std::move(outcome);
         all->erase(key);
         self->done.open();
     }

@@ -89,6 +89,7 @@ class net final : public vault::transport {
 public:
     std::function<answer(seen const&)> reply;
     std::vector<seen> log;
+    bool slow = false;  // longer than who waits no time at all
 
     // One answer after the other; asking for more fails the test.
     void script(std::vector<std::function<answer()>> answers) {
@@ -115,7 +116,8 @@ private:
                    text(what.body)};
         for (auto const& [name, value] : what.headers) asked.headers[name] = value;
         log.push_back(asked);
-        co_await boost::asio::post(boost::asio::use_awaitable);  // others get their turn meanwhile
+        for (int turns = slow ? 1000 : 1; turns > 0; --turns)
+            co_await boost::asio::post(boost::asio::use_awaitable);  // others get their turn meanwhile
         co_return reply(asked);
     }
 };

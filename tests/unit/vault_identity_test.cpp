@@ -233,5 +233,9 @@ TEST_CASE("identity: a configuration that cannot work is refused at the start", 
     wrong([](auto& w) { w = {.name = "a", .source = "ml-compute", .endpoint = "http://127.0.0.1/x"}; });
     wrong([](auto& w) { w = {.name = "a", .source = "ml-compute", .secret_file = "x"}; });
     wrong([](auto& w) { w = {.name = "a", .source = "ml-compute", .resource_id = "x"}; });
+    wrong([](auto& w) { w = {.name = "a", .source = "arc", .endpoint = "http://10.0.0.1:40342/x"}; });
+    wrong([](auto& w) {
+        w = {.name = "a", .source = "ml-compute", .secret_file = "x", .endpoint = "http://evil.example/x"};
+    });
     CHECK(s.net.log.empty());
 }

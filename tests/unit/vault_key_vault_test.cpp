@@ -118,11 +118,12 @@ TEST_CASE("key vault: the secret of another vault or another name is refused", "
 
 TEST_CASE("key vault: a body that is no answer is refused, and repeats nothing", "[vault]") {
     std::string const bad = GENERATE(
-        "", "null", "[]", "\"x\"", "<html>" + planted + "</html>", reply().substr(0, 60), reply() + "x",
-        std::string(200000, '['), R"({"a":)" + std::string(200000, '['), std::string((1U << 20U) + 1, ' ') + reply(),
-        R"({"value":"x",)" + reply().substr(1), R"({")" + planted + R"(":1,")" + planted + R"(":2})",
-        reply(R"("attributes":{"enabled":true,"enabled":true})"), reply(R"("attributes":[])"),
-        reply(R"("attributes":null)"), reply(R"("x":1)"), reply(R"("attributes":{"enabled":true},"contentType":5)"),
+        as<std::string>{}, "", "null", "[]", "\"x\"", "<html>" + planted + "</html>", reply().substr(0, 60),
+        reply() + "x", std::string(200000, '['), R"({"a":)" + std::string(200000, '['),
+        std::string((1U << 20U) + 1, ' ') + reply(), R"({"value":"x",)" + reply().substr(1),
+        R"({")" + planted + R"(":1,")" + planted + R"(":2})", reply(R"("attributes":{"enabled":true,"enabled":true})"),
+        reply(R"("attributes":[])"), reply(R"("attributes":null)"), reply(R"("x":1)"),
+        reply(R"("attributes":{"enabled":true},"contentType":5)"),
         reply(R"("attributes":{"enabled":true},"contentType":")" + std::string(256, 'x') + "\""),
         fmt::format(R"({{"value":5,"id":"{}/secrets/train/{}","attributes":{{"enabled":true}}}})", at, version),
         fmt::format(R"({{"value":"","id":"{}/secrets/train/{}","attributes":{{"enabled":true}}}})", at, version),
@@ -173,7 +174,8 @@ TEST_CASE("key vault: refusals are told apart by the inner code", "[vault]") {
 
 TEST_CASE("key vault: a gateway's page never withdraws a secret", "[vault]") {
     int const status = GENERATE(400, 404, 405, 409, 410, 500, 502, 503, 504);
-    std::string const body = GENERATE("", "<html>" + planted, "{}", R"({"error":"x"})", R"({"error":{"code":404}})");
+    std::string const body =
+        GENERATE(as<std::string>{}, "", "<html>" + planted, "{}", R"({"error":"x"})", R"({"error":{"code":404}})");
     client c;
     c.net.always(status, body);
     CHECK(fake::refused(c.get(), status >= 500 ? errc::vault_unreachable : errc::vault_malformed));

@@ -21,6 +21,13 @@ using namespace scratchd::vault;
 
 namespace {
 
+#if defined(__has_feature)
+#define SCRATCHD_TEST_HAS(x) __has_feature(x)
+#else
+#define SCRATCHD_TEST_HAS(x) 0
+#endif
+constexpr bool is_sanitized = SCRATCHD_TEST_HAS(address_sanitizer);
+
 constexpr char const* server_text = R"(
 import socket, ssl, sys
 folder, masked, host, answers = sys.argv[1:5]
@@ -112,6 +119,10 @@ int copies_of(std::string const& masked) {
 }  // namespace
 
 TEST_CASE("memory: nothing of a secret is left once nobody holds it", "[vault][net]") {
+    if (is_sanitized) {
+        WARN("skipped: the address sanitizer keeps the stack's variables elsewhere");
+        return;
+    }
     temp_folder const folder;
     std::string const host = "contoso.vault.test";
     auto const authority = issue({.name = "ca", .is_authority = true});

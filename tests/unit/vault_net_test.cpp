@@ -242,6 +242,8 @@ TEST_CASE("lookup: a resolver that never answers costs the deadline, and the nex
     for (int i = 0; i < 7; ++i) CHECK(fails_with(run(look_up("x", never, deadline::in(1ms))), errc::timed_out));
     CHECK(fails_with(run(look_up("x", now, deadline::in(5s))), errc::vault_unreachable));
     answered->count_down();
+    for (bool free = false; !free; std::this_thread::yield())
+        free = run(look_up("x", now, deadline::in(5s))).has_value();
 }
 
 TEST_CASE("lookup: the system's resolver reads /etc/hosts", "[vault][net]") {

@@ -61,11 +61,12 @@ TEST_CASE("token: it is refreshed when the endpoint says, at half a long life, o
 
 TEST_CASE("token: replies that are none are refused, and say where, never what", "[vault]") {
     std::string const bad =
-        GENERATE("", "null", "[]", "42", "\"x\"", "<html>" + planted + "</html>", R"({"access_token":")" + planted,
-                 R"({"access_token":5,"expires_in":1})", R"({"access_token":"","expires_in":1})",
-                 reply_with(R"("x":1)"), reply_with(R"("expires_in":"soon")"), reply_with(R"("expires_in":0)"),
-                 reply_with(R"("expires_in":-5)"), reply_with(R"("expires_in":[1])"), reply_with(R"("expires_in":1.5)"),
-                 reply_with(R"("expires_on":"5")"), reply_with(R"("expires_in":9,"token_type":"pop")"),
+        GENERATE(as<std::string>{}, "", "null", "[]", "42", "\"x\"", "<html>" + planted + "</html>",
+                 R"({"access_token":")" + planted, R"({"access_token":5,"expires_in":1})",
+                 R"({"access_token":"","expires_in":1})", reply_with(R"("x":1)"), reply_with(R"("expires_in":"soon")"),
+                 reply_with(R"("expires_in":0)"), reply_with(R"("expires_in":-5)"), reply_with(R"("expires_in":[1])"),
+                 reply_with(R"("expires_in":1.5)"), reply_with(R"("expires_on":"5")"),
+                 reply_with(R"("expires_in":9,"token_type":"pop")"),
                  R"({"access_token":")" + planted + R"(\r\nX: y","expires_in":9})",
                  R"({"access_token":")" + planted + R"(","access_token":"b","expires_in":9})",
                  R"({")" + planted + R"(":1,")" + planted + R"(":1})", std::string(200000, '['),
