@@ -47,6 +47,13 @@ struct connection {
 };
 using connection_ptr = std::shared_ptr<connection>;
 
+// The other end learns of it also when a copy of this end lives on in another process.
+void hang_up(unix_socket::socket& socket) {
+    boost::system::error_code ignored;
+    socket.shutdown(unix_socket::socket::shutdown_both, ignored);
+    socket.close(ignored);
+}
+
 // Fires at the deadline, or earlier and then looks again: an exchange of frames costs no timer operation.
 void arm(connection_ptr const& c) {
     c->armed = c->deadline;
@@ -55,8 +62,7 @@ void arm(connection_ptr const& c) {
         auto const c = weak.lock();
         if (ec || !c) return;
         if (steady_clock::now() < c->deadline) return arm(c);
-        boost::system::error_code ignored;
-        c->socket.close(ignored);
+        hang_up(c->socket);
     });
 }
 
@@ -158,8 +164,7 @@ struct frame_server::state : std::enable_shared_from_this<state> {
         buffered -= c->input.capacity();
         connections.erase(c);
         c->clock.cancel();
-        boost::system::error_code ignored;
-        c->socket.close(ignored);
+        hang_up(c->socket);
     }
 
     task<> converse(connection_ptr c) {
@@ -247,7 +252,7 @@ struct frame_server::state : std::enable_shared_from_this<state> {
         acceptor.close(ignored);
         for (auto const& c : connections) {
             c->session.reset();
-            c->socket.close(ignored);
+            hang_up(c->socket);
         }
         turn.cancel();
         service = {};
