@@ -1,9 +1,11 @@
 // Serves a job's sockets from files, with the broker's own classes: for tests with real clients. Not installed.
 //
 //   socket_host UID AGENT_SOCKET CREDENTIAL_SOCKET WHAT...
-//   WHAT: ssh NAME FILE HOSTS | registry NAME HOST USER FILE | secret NAME FILE     HOSTS: fingerprints, commas, or -
+//   WHAT: ssh NAME FILE HOSTS | registry NAME HOST USER FILE | secret NAME FILE | quiet
+//   HOSTS: fingerprints, commas, or -
 //
-// Prints "ready" when both sockets are there, then a line for each thing that is told of for the audit log.
+// Prints "ready" when both sockets are there, then a line for each thing that is told of for the audit log;
+// with "quiet" none.
 #include "agent/base/file.hpp"
 #include "agent/broker/job_socket.hpp"
 #include "agent/broker/ssh_agent.hpp"
@@ -40,6 +42,8 @@ std::vector<std::string> split(std::string const& text) {
     return all;
 }
 
+bool is_quiet = false;
+
 void add(fake_source& source, std::deque<std::string> words) {
     auto const next = [&] {
         auto word = words.empty() ? "" : words.front();
@@ -49,6 +53,8 @@ void add(fake_source& source, std::deque<std::string> words) {
     while (!words.empty()) {
         credential_config c;
         c.kind = next();
+        is_quiet = is_quiet || c.kind == "quiet";
+        if (c.kind == "quiet") continue;
         c.name = next();
         if (c.kind == "registry") c.registry = next();
         if (c.kind == "registry") c.username = next();
@@ -60,6 +66,7 @@ void add(fake_source& source, std::deque<std::string> words) {
 
 template <class... Words>
 void say(fmt::format_string<Words...> pattern, Words&&... words) {
+    if (is_quiet) return;
     fmt::print(pattern, std::forward<Words>(words)...);
     std::fflush(stdout);
 }
@@ -97,6 +104,7 @@ int main(int argc, char** argv) {
     ipc::frame_server const agent(loop, listen(argv[2]), service(owner, std::move(agent_open)));
     ipc::frame_server const job(loop, listen(argv[3]), service(owner, std::move(job_open)), broker::job_socket_limits);
     loop.on_signals({SIGTERM, SIGINT}, [&](int) { loop.stop(); });
-    say("ready\n");
+    fmt::print("ready\n");
+    std::fflush(stdout);
     loop.run();
 }
