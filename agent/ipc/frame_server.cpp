@@ -92,10 +92,11 @@ received receive(int fd, std::span<std::byte> into) {
     return out;
 }
 
-// The bytes of `header` and `payload` from `done` on, as sendmsg(2).
-ssize_t transmit(int fd, std::span<std::byte const> header, std::span<std::byte const> payload, std::size_t done) {
-    auto const head = header.subspan(std::min(done, header.size()));
-    auto const body = payload.subspan(done - std::min(done, header.size()));
+// A frame's bytes from `done` on, as sendmsg(2).
+ssize_t transmit(int fd, secret const& whole, std::size_t done) {
+    auto const header = frame_header(whole.size());
+    auto const head = std::span(header).subspan(std::min(done, header.size()));
+    auto const body = whole.bytes().subspan(done - std::min(done, header.size()));
     iovec parts[] = {{const_cast<std::byte*>(head.data()), head.size()},
                      {const_cast<std::byte*>(body.data()), body.size()}};
     msghdr message{};
@@ -178,10 +179,12 @@ struct frame_server::state : std::enable_shared_from_this<state> {
             auto const before = c->input.capacity();
             c->input.pop();
             buffered -= before - c->input.capacity();
+            // Most answers fit into the socket at once; whoever does not read his does not keep the turn.
+            auto const begun = out ? transmit(c->socket.native_handle(), *out, 0) : 0;
             co_await pass_turn();
             if (!out) co_return;
             limit(c, limits.frame_time);
-            bool const sent = co_await write_frame(c, *out);
+            bool const sent = co_await write_frame(c, *out, static_cast<std::size_t>(std::max<ssize_t>(begun, 0)));
             if (!sent) co_return;
         }
     }
@@ -217,10 +220,9 @@ struct frame_server::state : std::enable_shared_from_this<state> {
         return false;
     }
 
-    task<bool> write_frame(connection_ptr c, secret const& payload) {
-        auto const header = frame_header(payload.size());
-        for (std::size_t done = 0; done < header.size() + payload.size();) {
-            auto const sent = transmit(c->socket.native_handle(), header, payload.bytes(), done);
+    task<bool> write_frame(connection_ptr c, secret const& payload, std::size_t done) {
+        while (done < frame_header_bytes + payload.size()) {
+            auto const sent = transmit(c->socket.native_handle(), payload, done);
             if (sent >= 0) {
                 done += static_cast<std::size_t>(sent);
                 continue;
@@ -233,17 +235,14 @@ struct frame_server::state : std::enable_shared_from_this<state> {
     }
 
     task<> take_turn() {
-        while (answering && !stopped) {
-            auto [ec] = co_await turn.async_wait(use_result);
-            (void)ec;
-        }
-        answering = true;
+        if (!std::exchange(answering, true)) co_return;
+        auto [ec] = co_await turn.async_wait(use_result);  // pass_turn() hands it over
+        (void)ec;
     }
-    // Whatever else became ready in the loop comes first, then the next of ours.
+    // Whatever else became ready in the loop comes first, then the one of ours that waits longest.
     task<> pass_turn() {
         co_await asio::post(acceptor.get_executor(), asio::use_awaitable);
-        answering = false;
-        turn.cancel_one();
+        if (turn.cancel_one() == 0) answering = false;
     }
 
     void stop() {

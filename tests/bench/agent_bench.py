@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Signatures per second from our agent and from ssh-agent, in turns in one run, and what a `get` costs.
 
+One connection mostly measures how fast the kernel wakes the other process; eight show what the agent itself needs.
+
 usage: agent_bench.py BIN [SECONDS] [ROUNDS]      BIN: the folder with socket_host, sign_rate, docker-credential-scratchd
 """
 
@@ -34,6 +36,15 @@ def helper_times(env, server, count=200):
     return statistics.quantiles(took, n=100)
 
 
+def compare(job, agent, seconds, connections, rounds):
+    measured = [(rates(job, seconds, connections), rates(agent, seconds, connections)) for _ in range(rounds)]
+    print(f"{connections} connection(s)")
+    for kind in measured[0][0]:
+        rate, p50 = ([statistics.median(m[who][kind][column] for m in measured) for who in (0, 1)] for column in (0, 1))
+        goal = f"   goal {GOALS[kind]}" if kind in GOALS else ""
+        print(f"  {kind:20} ours {rate[0]:6.0f}/s p50 {p50[0]:7.1f} us   ssh-agent {rate[1]:6.0f}/s p50 {p50[1]:7.1f} us   ratio {rate[0] / rate[1]:5.2f}{goal}")
+
+
 def main():
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 1
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
@@ -50,15 +61,11 @@ def main():
                 time.sleep(0.01)
             for key in KEYS:
                 run("ssh-add", "-q", folder / key, env={"SSH_AUTH_SOCK": str(theirs)})
-            measured = [(rates(job.agent, seconds), rates(theirs, seconds)) for _ in range(rounds)]
-            for kind in measured[0][0]:
-                ours = statistics.median(m[0][kind][0] for m in measured)
-                other = statistics.median(m[1][kind][0] for m in measured)
-                p50 = [statistics.median(m[i][kind][1] for m in measured) for i in (0, 1)]
-                goal = f"   goal {GOALS[kind]}" if kind in GOALS else ""
-                print(f"{kind:22} ours {ours:8.0f}/s p50 {p50[0]:7.1f} us   ssh-agent {other:8.0f}/s p50 {p50[1]:7.1f} us   ratio {ours / other:6.2f}{goal}")
-            rate, p50, p99 = rates("--get", job.socket, seconds)["get"]
-            print(f"{'socket get':22} {rate:.0f}/s p50 {p50:.1f} us p99 {p99:.1f} us   goal p99 200")
+            for connections in 1, 8:
+                compare(job.agent, theirs, seconds, connections, rounds)
+            for connections, goal in (1, 200), (32, 2000):
+                rate, p50, p99 = rates("--get", job.socket, seconds, connections)["get"]
+                print(f"socket get, {connections:2} connections {rate:8.0f}/s p50 {p50:.1f} us p99 {p99:.1f} us   goal p99 {goal}")
             took = helper_times({"DOCKER_CONFIG": str(job.docker)}, "r.example")
             print(f"{'helper get, process':22} p50 {took[49]:.2f} ms p99 {took[98]:.2f} ms   goal p50 3")
         finally:
