@@ -21,6 +21,7 @@ namespace scratchd::ipc {
 namespace asio = boost::asio;
 using unix_socket = asio::local::stream_protocol;
 using std::chrono::steady_clock;
+using bytes = std::span<std::byte const>;
 
 namespace {
 
@@ -93,10 +94,10 @@ received receive(int fd, std::span<std::byte> into) {
 }
 
 // A frame's bytes from `done` on, as sendmsg(2).
-ssize_t transmit(int fd, secret const& whole, std::size_t done) {
+ssize_t transmit(int fd, bytes whole, std::size_t done) {
     auto const header = frame_header(whole.size());
     auto const head = std::span(header).subspan(std::min(done, header.size()));
-    auto const body = whole.bytes().subspan(done - std::min(done, header.size()));
+    auto const body = whole.subspan(done - std::min(done, header.size()));
     iovec parts[] = {{const_cast<std::byte*>(head.data()), head.size()},
                      {const_cast<std::byte*>(body.data()), body.size()}};
     msghdr message{};
@@ -182,10 +183,11 @@ struct frame_server::state : std::enable_shared_from_this<state> {
             // Most answers fit into the socket at once; whoever does not read his does not keep the turn.
             auto const begun = out ? transmit(c->socket.native_handle(), *out, 0) : 0;
             co_await pass_turn();
-            if (!out) co_return;
+            if (!out || !c->session) co_return;
             limit(c, limits.frame_time);
             bool const sent = co_await write_frame(c, *out, static_cast<std::size_t>(std::max<ssize_t>(begun, 0)));
             if (!sent) co_return;
+            c->session->sent();
         }
     }
 
@@ -220,7 +222,7 @@ struct frame_server::state : std::enable_shared_from_this<state> {
         return false;
     }
 
-    task<bool> write_frame(connection_ptr c, secret const& payload, std::size_t done) {
+    task<bool> write_frame(connection_ptr c, bytes payload, std::size_t done) {
         while (done < frame_header_bytes + payload.size()) {
             auto const sent = transmit(c->socket.native_handle(), payload, done);
             if (sent >= 0) {

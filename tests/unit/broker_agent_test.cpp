@@ -41,7 +41,7 @@ struct agent {
     void connect() {
         connection.emplace(ring, [this](broker::agent_event const& e) { events.push_back(e); });
     }
-    std::string ask(std::string const& frame) { return text_of(must(connection->answer(as_bytes(frame)))); }
+    std::string ask(std::string const& frame) { return must(connection->answer(as_bytes(frame))); }
     int type(std::string const& frame) { return static_cast<unsigned char>(ask(frame).at(0)); }
 };
 
