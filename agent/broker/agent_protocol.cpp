@@ -1,7 +1,6 @@
 #include "agent/broker/agent_protocol.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace scratchd::broker {
 namespace {
@@ -134,7 +133,7 @@ std::string agent_connection::extension(wire_reader& in) {
     return only(message::failure);
 }
 
-result<secret> agent_connection::answer(bytes_view frame) {
+result<std::string> agent_connection::answer(bytes_view frame) {
     if (frame.empty()) return fail(errc::bad_request, "an empty message");
     wire_reader in(frame);
     std::string out;
@@ -144,9 +143,7 @@ result<secret> agent_connection::answer(bytes_view frame) {
     case message::extension: out = extension(in); break;
     default: out = only(message::failure);
     }
-    SCRATCHD_TRY(auto reply, secret::make(out.size()));
-    std::memcpy(reply.bytes().data(), out.data(), out.size());
-    return reply;
+    return out;
 }
 
 }  // namespace scratchd::broker

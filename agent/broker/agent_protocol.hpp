@@ -38,8 +38,8 @@ public:
     // `keys` outlives it.
     explicit agent_connection(key_ring& keys, agent_audit audit = {}) : keys_(keys), audit_(std::move(audit)) {}
 
-    // bad_request for an empty frame; everything else has an answer.
-    result<secret> answer(bytes_view frame);
+    // bad_request for an empty frame; everything else has an answer. Nothing in it is secret.
+    result<std::string> answer(bytes_view frame);
 
 private:
     struct binding {

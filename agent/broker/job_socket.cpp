@@ -96,11 +96,16 @@ public:
               if (audit) audit(who, event);
           }) {}
 
-    result<secret> answer(std::span<std::byte const> frame) override { return answer_job(source_, frame, audit_); }
+    result<std::span<std::byte const>> answer(std::span<std::byte const> frame) override {
+        SCRATCHD_TRY(answer_, answer_job(source_, frame, audit_));
+        return std::as_const(answer_).bytes();
+    }
+    void sent() override { answer_.clear(); }
 
 private:
     job_source const& source_;
     std::function<void(job_event const&)> audit_;
+    secret answer_;
 };
 
 }  // namespace

@@ -10,9 +10,13 @@ public:
               if (audit) audit(who, event);
           }) {}
 
-    result<secret> answer(std::span<std::byte const> frame) override { return connection_.answer(frame); }
+    result<bytes_view> answer(bytes_view frame) override {
+        SCRATCHD_TRY(answer_, connection_.answer(frame));
+        return std::as_bytes(std::span(answer_));
+    }
 
 private:
+    std::string answer_;
     agent_connection connection_;
 };
 

@@ -63,8 +63,9 @@ result<framed> next_block(std::string_view& text) {
     auto const start = text.find(begin_mark);
     if (start == std::string_view::npos) return none();
     text.remove_prefix(start + begin_mark.size());
-    auto const label = text.substr(0, text.substr(0, longest_label + dashes.size()).find(dashes));
-    if (label.size() > longest_label) return none();
+    auto const label_end = text.substr(0, longest_label + dashes.size()).find(dashes);
+    if (label_end == std::string_view::npos) return none();
+    auto const label = text.substr(0, label_end);
     text.remove_prefix(label.size() + dashes.size());
     auto const stop = text.find(end_mark);
     if (stop == std::string_view::npos || !text.substr(stop + end_mark.size()).starts_with(label) ||

@@ -21,6 +21,7 @@ namespace scratchd::ipc {
 namespace asio = boost::asio;
 using unix_socket = asio::local::stream_protocol;
 using std::chrono::steady_clock;
+using bytes = std::span<std::byte const>;
 
 namespace {
 
@@ -47,6 +48,13 @@ struct connection {
 };
 using connection_ptr = std::shared_ptr<connection>;
 
+// The other end learns of it also when a copy of this end lives on in another process.
+void hang_up(unix_socket::socket& socket) {
+    boost::system::error_code ignored;
+    socket.shutdown(unix_socket::socket::shutdown_both, ignored);
+    socket.close(ignored);
+}
+
 // Fires at the deadline, or earlier and then looks again: an exchange of frames costs no timer operation.
 void arm(connection_ptr const& c) {
     c->armed = c->deadline;
@@ -55,8 +63,7 @@ void arm(connection_ptr const& c) {
         auto const c = weak.lock();
         if (ec || !c) return;
         if (steady_clock::now() < c->deadline) return arm(c);
-        boost::system::error_code ignored;
-        c->socket.close(ignored);
+        hang_up(c->socket);
     });
 }
 
@@ -86,10 +93,11 @@ received receive(int fd, std::span<std::byte> into) {
     return out;
 }
 
-// The bytes of `header` and `payload` from `done` on, as sendmsg(2).
-ssize_t transmit(int fd, std::span<std::byte const> header, std::span<std::byte const> payload, std::size_t done) {
-    auto const head = header.subspan(std::min(done, header.size()));
-    auto const body = payload.subspan(done - std::min(done, header.size()));
+// A frame's bytes from `done` on, as sendmsg(2).
+ssize_t transmit(int fd, bytes whole, std::size_t done) {
+    auto const header = frame_header(whole.size());
+    auto const head = std::span(header).subspan(std::min(done, header.size()));
+    auto const body = whole.subspan(done - std::min(done, header.size()));
     iovec parts[] = {{const_cast<std::byte*>(head.data()), head.size()},
                      {const_cast<std::byte*>(body.data()), body.size()}};
     msghdr message{};
@@ -158,8 +166,7 @@ struct frame_server::state : std::enable_shared_from_this<state> {
         buffered -= c->input.capacity();
         connections.erase(c);
         c->clock.cancel();
-        boost::system::error_code ignored;
-        c->socket.close(ignored);
+        hang_up(c->socket);
     }
 
     task<> converse(connection_ptr c) {
@@ -173,11 +180,14 @@ struct frame_server::state : std::enable_shared_from_this<state> {
             auto const before = c->input.capacity();
             c->input.pop();
             buffered -= before - c->input.capacity();
+            // Most answers fit into the socket at once; whoever does not read his does not keep the turn.
+            auto const begun = out ? transmit(c->socket.native_handle(), *out, 0) : 0;
             co_await pass_turn();
-            if (!out) co_return;
+            if (!out || !c->session) co_return;
             limit(c, limits.frame_time);
-            bool const sent = co_await write_frame(c, *out);
+            bool const sent = co_await write_frame(c, *out, static_cast<std::size_t>(std::max<ssize_t>(begun, 0)));
             if (!sent) co_return;
+            c->session->sent();
         }
     }
 
@@ -212,10 +222,9 @@ struct frame_server::state : std::enable_shared_from_this<state> {
         return false;
     }
 
-    task<bool> write_frame(connection_ptr c, secret const& payload) {
-        auto const header = frame_header(payload.size());
-        for (std::size_t done = 0; done < header.size() + payload.size();) {
-            auto const sent = transmit(c->socket.native_handle(), header, payload.bytes(), done);
+    task<bool> write_frame(connection_ptr c, bytes payload, std::size_t done) {
+        while (done < frame_header_bytes + payload.size()) {
+            auto const sent = transmit(c->socket.native_handle(), payload, done);
             if (sent >= 0) {
                 done += static_cast<std::size_t>(sent);
                 continue;
@@ -228,17 +237,14 @@ struct frame_server::state : std::enable_shared_from_this<state> {
     }
 
     task<> take_turn() {
-        while (answering && !stopped) {
-            auto [ec] = co_await turn.async_wait(use_result);
-            (void)ec;
-        }
-        answering = true;
+        if (!std::exchange(answering, true)) co_return;
+        auto [ec] = co_await turn.async_wait(use_result);  // pass_turn() hands it over
+        (void)ec;
     }
-    // Whatever else became ready in the loop comes first, then the next of ours.
+    // Whatever else became ready in the loop comes first, then the one of ours that waits longest.
     task<> pass_turn() {
         co_await asio::post(acceptor.get_executor(), asio::use_awaitable);
-        answering = false;
-        turn.cancel_one();
+        if (turn.cancel_one() == 0) answering = false;
     }
 
     void stop() {
@@ -247,7 +253,7 @@ struct frame_server::state : std::enable_shared_from_this<state> {
         acceptor.close(ignored);
         for (auto const& c : connections) {
             c->session.reset();
-            c->socket.close(ignored);
+            hang_up(c->socket);
         }
         turn.cancel();
         service = {};

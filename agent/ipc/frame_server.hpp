@@ -12,7 +12,6 @@
 
 #include "agent/base/error.hpp"
 #include "agent/base/handle.hpp"
-#include "agent/base/secret.hpp"
 #include "agent/ipc/loop.hpp"
 #include "agent/ipc/message.hpp"
 
@@ -37,9 +36,11 @@ struct frame_limits {
 class frame_session {
 public:
     virtual ~frame_session() = default;
-    // The payload of one frame to that of its answer, at once: runs on the loop's thread. An error closes the
-    // connection.
-    virtual result<secret> answer(std::span<std::byte const> frame) = 0;
+    // The payload of one frame to that of its answer, at once: runs on the loop's thread. The answer stands in the
+    // session's own memory until sent() is called. An error closes the connection.
+    virtual result<std::span<std::byte const>> answer(std::span<std::byte const> frame) = 0;
+    // The answer is in the socket: if it was a secret, it is wiped now.
+    virtual void sent() {}
 };
 
 struct frame_service {
