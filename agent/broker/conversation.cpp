@@ -27,6 +27,7 @@ void conversation::asked(root_packet packet) {
     auto const& message = packet.message;
     if (message.op == "hello") {
         ++connection_;
+        grants_.abandon();
         grants_.keep_only(message.jobs.value_or(std::vector<std::string>{}));
         return;
     }
@@ -35,7 +36,7 @@ void conversation::asked(root_packet packet) {
         return;
     }
     if (message.op == "resync") {
-        boost::asio::co_spawn(loop_.context(), resync(message), or_die);
+        boost::asio::co_spawn(loop_.context(), resync(message, packet.connection), or_die);
         return;
     }
     api::channel_message reply;
@@ -43,7 +44,7 @@ void conversation::asked(root_packet packet) {
     reply.op = "revoked";
     if (message.op == "revoke") grants_.revoke(message.job.value_or(""));
     else reply = api::refusal(message.serial.value_or(0), "refused", {errc::bad_request, 0, "not understood"});
-    root_.send(reply);
+    root_.answer(packet.connection, reply);
 }
 
 task<> conversation::give(root_packet packet) {
@@ -68,19 +69,20 @@ task<> conversation::give(root_packet packet) {
     api::channel_message granted;
     granted.op = "granted";
     granted.serial = serial;
-    root_.send(outcome ? granted : api::refusal(serial, "refused", outcome.error()));
+    root_.answer(packet.connection, outcome ? granted : api::refusal(serial, "refused", outcome.error()));
 }
 
-task<> conversation::resync(api::channel_message message) {
+task<> conversation::resync(api::channel_message message, std::uint64_t connection) {
     auto const until = limit_of(message, config_);
     auto outcome = co_await grants_.resync(until);
     api::channel_message done;
     done.op = "resynced";
     done.serial = message.serial;
-    root_.send(outcome ? done : api::refusal(message.serial.value_or(0), "resynced", outcome.error()));
+    root_.answer(connection, outcome ? done : api::refusal(message.serial.value_or(0), "resynced", outcome.error()));
 }
 
 void conversation::lost() {
+    grants_.abandon();
     if (grants_.size() == 0) return;
     log::warn("root-link.lost", {{"jobs", grants_.size()}});
     loop_.after(config_.broker.max_age, [this, then = connection_] {

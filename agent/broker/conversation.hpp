@@ -19,7 +19,7 @@ public:
 
 private:
     task<> give(root_packet packet);
-    task<> resync(api::channel_message message);
+    task<> resync(api::channel_message message, std::uint64_t connection);
 
     ipc::loop& loop_;
     config const& config_;

@@ -7,6 +7,7 @@
 #include "agent/config/delivery.hpp"
 
 #include <sys/types.h>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,20 @@ struct grant_request {
     std::vector<unique_fd> outlets;  // write-only, one for each of `files`
 };
 
+// What serves a job's sockets; they are closed with it.
+class job_service {
+public:
+    virtual ~job_service() = default;
+    // A value was replaced or withdrawn: what was made of the old one is dropped now, not when somebody asks.
+    virtual void changed() = 0;
+};
+
+// What the files of one credential hold, as far as it is known.
+struct file_state {
+    shared_secret value;  // null: unknown, or nothing
+    bool is_withdrawn = false;
+};
+
 class grant final : public job_source {
 public:
     // credential_unknown, credential_denied; bad_request when root's files are not those of the configuration: the two
@@ -40,7 +55,8 @@ public:
     // The files that carry this credential.
     [[nodiscard]] std::vector<delivered_file> files(std::string const& credential) const;
 
-    std::shared_ptr<void> servers;  // of its sockets; gone with the grant
+    std::unique_ptr<job_service> servers;
+    std::map<std::string, file_state> in_files;  // by credential
 
 private:
     grant(std::string job, uid_t uid, store const& values) : job_(std::move(job)), uid_(uid), values_(values) {}

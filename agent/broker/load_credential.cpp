@@ -39,9 +39,13 @@ std::optional<unit_request> address_of(int connected) {
 
 struct unit_server::state : std::enable_shared_from_this<state> {
     state(ipc::loop& on, unique_fd listening, unit_service what, unit_limits bounds)
-        : acceptor(on.context(), unix_socket(), listening.release()), service(std::move(what)), limits(bounds) {}
+        : acceptor(on.context(), unix_socket(), listening.release()),
+          room(on.context(), std::chrono::steady_clock::time_point::max()),
+          service(std::move(what)),
+          limits(bounds) {}
 
     unix_socket::acceptor acceptor;
+    asio::steady_timer room;  // never expires: cancelled when a connection ends
     unit_service service;
     unit_limits limits;
     std::size_t open = 0;
@@ -50,6 +54,12 @@ struct unit_server::state : std::enable_shared_from_this<state> {
     task<> accept() {
         auto self = shared_from_this();
         while (!stopped) {
+            // The rest waits in the kernel's queue: closed at once it would be a unit with an empty credential.
+            if (open >= limits.connections) {
+                auto [woken] = co_await room.async_wait(use_result);
+                (void)woken;
+                continue;
+            }
             auto [ec, socket] = co_await acceptor.async_accept(use_result);
             if (stopped || ec == asio::error::operation_aborted) co_return;
             if (ec) {
@@ -58,13 +68,13 @@ struct unit_server::state : std::enable_shared_from_this<state> {
                 (void)co_await pause.async_wait(use_result);
                 continue;
             }
-            if (open < limits.connections) asio::co_spawn(acceptor.get_executor(), serve(std::move(socket)), or_die);
+            ++open;
+            asio::co_spawn(acceptor.get_executor(), serve(std::move(socket)), or_die);
         }
     }
 
     task<> serve(unix_socket::socket socket) {
         auto self = shared_from_this();
-        ++open;
         asio::steady_timer clock(socket.get_executor(), limits.time);
         auto who = ipc::peer_of(socket.native_handle());
         auto const wanted = address_of(socket.native_handle());
@@ -77,6 +87,7 @@ struct unit_server::state : std::enable_shared_from_this<state> {
             else done = fail(errc::timed_out, "the unit's credential took too long");
         }
         --open;
+        room.cancel();
         tell(std::move(who), wanted, done);
     }
 
@@ -107,6 +118,7 @@ unit_server::~unit_server() {
     state_->stopped = true;
     boost::system::error_code ignored;
     state_->acceptor.close(ignored);
+    state_->room.cancel();
 }
 
 }  // namespace scratchd::broker

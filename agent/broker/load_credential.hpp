@@ -38,7 +38,7 @@ struct unit_service {
 };
 
 struct unit_limits {
-    std::size_t connections = 64;
+    std::size_t connections = 64;           // served at once; more wait
     std::chrono::milliseconds time{30000};  // from connect to the last byte
     uid_t allowed = 0;                      // another in tests only
 };

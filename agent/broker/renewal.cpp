@@ -5,6 +5,7 @@
 #include "agent/broker/grants.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace scratchd::broker {
 
@@ -34,13 +35,14 @@ task<> grants::keep_young(credential_config credential) {
     if (!in_use(credential.name)) store_.forget(credential.name);
 }
 
-task<> grants::lock(std::string credential, deadline until) {
+task<bool> grants::lock(std::string credential, deadline until) {
     for (auto busy = renewing_.find(credential); busy != renewing_.end(); busy = renewing_.find(credential)) {
         auto const gate = busy->second;
         bool const open = co_await gate->wait(until);
-        if (!open) break;
+        if (!open) co_return false;
     }
     renewing_.insert_or_assign(credential, std::make_shared<vault::gate>());
+    co_return true;
 }
 
 void grants::unlock(std::string const& credential) {
@@ -48,22 +50,14 @@ void grants::unlock(std::string const& credential) {
 }
 
 task<result<>> grants::renew(credential_config credential, deadline until) {
-    co_await lock(credential.name, until);
+    bool const locked = co_await lock(credential.name, until);
+    if (!locked) co_return fail(errc::timed_out, "another renewal of " + credential.name + " does not end");
     auto got = co_await store_.get(credential, store::wish::fresh, until);
     result<> done;
     if (got) {
-        auto const value = got->value;
-        auto const before = delivered_[credential.name];
-        bool const same = before && std::ranges::equal(before->bytes(), value->bytes());
-        std::vector<std::shared_ptr<grant>> holders;
-        for (auto const& [name, held] : jobs_)
-            if (held->has(credential.name)) holders.push_back(held);
-        if (!holders.empty()) delivered_[credential.name] = value;
-        else delivered_.erase(credential.name);
-        for (auto const& holder : holders) {
-            if (same) break;
-            auto delivered = co_await deliver(holder, credential, value, until);
-            if (!delivered && done) done = std::move(delivered);
+        for (auto const& holder : holders_of(credential.name)) {
+            auto delivered = co_await deliver(holder, credential, got->value, until);
+            if (!delivered && done && is_running(*holder)) done = std::move(delivered);
         }
     } else {
         done = std::unexpected(got.error());
@@ -73,6 +67,7 @@ task<result<>> grants::renew(credential_config credential, deadline until) {
         bool const over = is_final(got.error().code) || !store_.peek(credential.name);
         if (over) co_await withdraw(credential.name, got.error(), deadline::in(5s));
     }
+    if (!in_use(credential.name)) store_.forget(credential.name);
     unlock(credential.name);
     co_return done;
 }
@@ -80,7 +75,10 @@ task<result<>> grants::renew(credential_config credential, deadline until) {
 // Over the old file at once: its readers see the one or the other.
 task<result<>> grants::deliver(std::shared_ptr<grant> to, credential_config credential, shared_secret value,
                                deadline until) {
+    auto const before = std::exchange(to->in_files[credential.name], file_state());
+    bool const same = before.value && std::ranges::equal(before.value->bytes(), value->bytes());
     for (auto const& file : to->files(credential.name)) {
+        if (same) break;
         SCRATCHD_CO_TRY(auto const text, file_text(file.what, credential, *value));
         api::channel_message question;
         question.op = "want-file";
@@ -96,28 +94,33 @@ task<result<>> grants::deliver(std::shared_ptr<grant> to, credential_config cred
         auto committed = co_await root_.ask(question, until);
         if (!committed) co_return std::unexpected(std::move(committed).error());
     }
-    log::info("credential.rotated", {{"job", to->job()}, {"credential", credential.name}});
+    if (!is_running(*to)) co_return result<>{};
+    to->in_files[credential.name].value = std::move(value);
+    to->servers->changed();
+    if (!same) log::info("credential.rotated", {{"job", to->job()}, {"credential", credential.name}});
     co_return result<>{};
 }
 
 task<> grants::withdraw(std::string credential, error why, deadline until) {
-    bool const was_there = delivered_.erase(credential) > 0;
     store_.forget(credential);
-    if (!was_there) co_return;
-    std::vector<std::shared_ptr<grant>> holders;
-    for (auto const& [name, held] : jobs_)
-        if (held->has(credential)) holders.push_back(held);
-    for (auto const& holder : holders) {
+    for (auto const& holder : holders_of(credential)) {
+        if (!is_running(*holder) || holder->in_files[credential].is_withdrawn) continue;
+        holder->in_files[credential] = {};
+        holder->servers->changed();
         log::error("credential.withdrawn",
                    {{"job", holder->job()}, {"credential", credential}, {"code", code_text(why.code)}});
+        bool all = true;
         for (auto const& file : holder->files(credential)) {
             api::channel_message question;
             question.op = "withdraw";
             question.job = holder->job();
             question.name = file.name;
             auto const gone = co_await root_.ask(question, until);
-            if (!gone) log::error("credential.not-withdrawn", {{"reason", gone.error().message()}});
+            if (gone) continue;
+            all = false;  // the next look tries again
+            log::error("credential.not-withdrawn", {{"job", holder->job()}, {"reason", gone.error().message()}});
         }
+        if (is_running(*holder)) holder->in_files[credential].is_withdrawn = all;
     }
 }
 

@@ -45,6 +45,7 @@ void root_link::accept() {
     }
     drop();
     socket_ = std::move(made);
+    ++connection_;
     reading_ = loop_.on_readable(socket_.get(), [this] { readable(); });
 }
 
@@ -66,7 +67,7 @@ void root_link::readable() {
             drop();
             return events_.lost();
         }
-        root_packet packet{*std::move(message), std::move((*got)->fds)};
+        root_packet packet{*std::move(message), std::move((*got)->fds), connection_};
         if (std::ranges::find(answers, packet.message.op) == answers.end()) {
             events_.asked(std::move(packet));
             continue;
@@ -76,6 +77,10 @@ void root_link::readable() {
         if (packet.message.code) asked.mapped()->set(std::unexpected(api::refused(packet.message)));
         else asked.mapped()->set(std::move(packet));
     }
+}
+
+void root_link::answer(std::uint64_t connection, api::channel_message const& message) {
+    if (connection == connection_) send(message);
 }
 
 void root_link::send(api::channel_message const& message) {

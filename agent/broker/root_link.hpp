@@ -18,6 +18,7 @@ namespace scratchd::broker {
 struct root_packet {
     api::channel_message message;
     std::vector<unique_fd> fds;
+    std::uint64_t connection = 0;
 };
 
 class root_link {
@@ -33,13 +34,15 @@ public:
     root_link(root_link const&) = delete;
     root_link& operator=(root_link const&) = delete;
 
-    // An answer. Nobody there to hear it is no error: the question went with its connection.
-    void send(api::channel_message const& message);
+    // An answer to what came over `connection`. Nobody there to hear it is no error, and nobody else hears it: another
+    // connection counts its questions anew.
+    void answer(std::uint64_t connection, api::channel_message const& message);
     // A question of our own: its answer, or what refused it; timed_out, broker_unreachable when root went away.
     task<result<root_packet>> ask(api::channel_message message, deadline until);
 
 private:
     struct question;
+    void send(api::channel_message const& message);
     void accept();
     void readable();
     void drop();
@@ -50,6 +53,7 @@ private:
     ipc::loop::watch accepting_;
     unique_fd socket_;
     ipc::loop::watch reading_;
+    std::uint64_t connection_ = 0;
     std::uint64_t serial_ = 0;
     std::map<std::uint64_t, std::shared_ptr<question>> waiting_;
 };

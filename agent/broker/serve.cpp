@@ -41,7 +41,7 @@ void log_signature(std::string const& job, ipc::peer const& who, agent_event con
 }
 
 // What serves one job; members end before what they refer to.
-struct job_servers {
+struct job_servers final : job_service {
     job_servers(ipc::loop& on, unique_fd requests, unique_fd agent, grant const& of)
         : keys(of,
                [job = of.job()](std::string const& credential, error const& why) {
@@ -59,6 +59,8 @@ struct job_servers {
                             keys, [job = of.job()](auto const& who, auto const& e) { log_signature(job, who, e); }),
                         [job = of.job()](auto const& who) { log_refused(job, "ssh-agent.sock", who); }}) {}
 
+    void changed() override { (void)keys.refresh(); }
+
     key_ring keys;
     ipc::frame_server request_server;
     ipc::frame_server agent_server;
@@ -67,8 +69,8 @@ struct job_servers {
 }  // namespace
 
 serve_job make_job_servers(ipc::loop& on) {
-    return [&on](unique_fd requests, unique_fd agent, grant const& of) -> std::shared_ptr<void> {
-        return std::make_shared<job_servers>(on, std::move(requests), std::move(agent), of);
+    return [&on](unique_fd requests, unique_fd agent, grant const& of) -> std::unique_ptr<job_service> {
+        return std::make_unique<job_servers>(on, std::move(requests), std::move(agent), of);
     };
 }
 
@@ -81,6 +83,7 @@ unit_service make_unit_service(grants& from, std::chrono::milliseconds budget) {
                                            {"credential", asked ? asked->credential : ""},
                                            {"uid", who.uid},
                                            {"pid", who.pid},
+                                           {"program", who.program},
                                            {"code", code_text(why.code)},
                                            {"reason", why.message()}});
             },

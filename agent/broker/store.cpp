@@ -18,7 +18,7 @@ bool is_final(errc code) {
 }
 
 std::chrono::milliseconds store::lifetime(kept const& what) const {
-    auto const served_until = what.fetched + settings_.max_age + settings_.stale;
+    auto const served_until = what.fetched + settings_.max_age + (what.is_denied ? 0ms : settings_.stale);
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(served_until - time_.now());
     if (what.expires) left = std::min<std::chrono::milliseconds>(left, (*what.expires - time_.wall_seconds()) * 1s);
     return std::max(left, 0ms);
@@ -50,9 +50,13 @@ task<result<kept>> store::fetch(credential_config credential, deadline until) {
     if (credential.exchange) got = co_await vault_.registry_login(credential.registry, credential.identity, until);
     else got = co_await vault_.fetch(std::move(ref), until);
     if (!got) {
-        if (is_final(got.error().code)) values_.erase(credential.name);
+        auto const code = got.error().code;
+        if (is_final(code)) values_.erase(credential.name);
+        if (auto const here = values_.find(credential.name); here != values_.end())
+            here->second.is_denied |= code == errc::vault_denied || code == errc::identity_refused;
         co_return std::unexpected(std::move(got).error().while_doing("credential " + credential.name));
     }
+    if (until.passed()) co_return fail(errc::timed_out, "credential " + credential.name + " came too late");
     // Its age counts from the question: what was true then may have changed while the answer travelled.
     kept made{std::make_shared<secret const>(std::move(got->value)), asked_at, got->expires};
     values_.insert_or_assign(credential.name, made);

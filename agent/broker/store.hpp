@@ -19,6 +19,7 @@ struct kept {
     shared_secret value;
     vault::timing::clock::time_point fetched;
     std::optional<std::int64_t> expires;  // seconds since 1970
+    bool is_denied = false;               // the vault has said no since: that is no outage
 };
 
 class store {
