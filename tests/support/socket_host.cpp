@@ -78,7 +78,7 @@ ipc::frame_service service(uid_t owner, decltype(ipc::frame_service::open) open)
 }
 
 unique_fd listen(char const* path) {
-    auto made = ipc::listen_at(path, 0666, "");
+    auto made = ipc::listen_at(path, {.mode = 0666});
     if (made) return *std::move(made);
     fmt::print(stderr, "socket_host: {}\n", made.error().message());
     std::exit(1);

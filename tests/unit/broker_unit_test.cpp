@@ -36,8 +36,8 @@ struct served {
         broker::unit_service what{
             fetch, [this](ipc::peer const&, auto const&, error const& e) { refusal.set_value(e); },
             [this](ipc::peer const& who, broker::unit_request const&) { service.set_value(who); }};
-        server =
-            std::make_unique<broker::unit_server>(loop, must(ipc::listen_at(path, 0666, "")), std::move(what), limits);
+        server = std::make_unique<broker::unit_server>(loop, must(ipc::listen_at(path, {.mode = 0666})),
+                                                       std::move(what), limits);
         thread = std::thread([this] { loop.run(); });
     }
     served(served const&) = delete;

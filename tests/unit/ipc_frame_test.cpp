@@ -53,8 +53,8 @@ struct served {
                                    [this](ipc::peer const& who) {
                                        if (!std::exchange(told, true)) refusal.set_value(who);
                                    }};
-        server = std::make_unique<ipc::frame_server>(loop, must(ipc::listen_at(socket, 0666, "")), std::move(service),
-                                                     limits);
+        server = std::make_unique<ipc::frame_server>(loop, must(ipc::listen_at(socket, {.mode = 0666})),
+                                                     std::move(service), limits);
         ::chmod(folder.path().c_str(), 0711);
         thread = std::thread([this] { loop.run(); });
     }
@@ -352,7 +352,8 @@ TEST_CASE("frame server: a flood on one socket does not keep another one waiting
             {getuid()},
             [&order, name, &loop](ipc::peer const&) { return std::make_unique<noting>(order, name, loop); },
             {}};
-        return std::make_unique<ipc::frame_server>(loop, must(ipc::listen_at(path, 0600, "")), std::move(service));
+        return std::make_unique<ipc::frame_server>(loop, must(ipc::listen_at(path, {.mode = 0600})),
+                                                   std::move(service));
     };
     auto const flooded = serve('f');
     auto const quiet = serve('q');
@@ -380,7 +381,7 @@ TEST_CASE("frame client: nobody there, no answer, an answer that cannot be", "[i
     auto const path = (t.path() / "s").string();
     CHECK(fails_with(ipc::frame_client::connect(path, deadline::in(1s)), errc::broker_unreachable));
     CHECK(fails_with(ipc::frame_client::connect(std::string(200, 'x'), deadline::in(1s)), errc::bad_request));
-    auto const listening = must(ipc::listen_at(path, 0600, ""));
+    auto const listening = must(ipc::listen_at(path, {.mode = 0600}));
     auto const answered = [&](std::string_view bytes, bool close) {
         auto client = must(ipc::frame_client::connect(path, deadline::in(1s)));
         unique_fd accepted(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
