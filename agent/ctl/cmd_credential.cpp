@@ -100,6 +100,14 @@ exit_code get(session const& s, credential_options const& o) {
     return exit_code::done;
 }
 
+exit_code resync(session const& s) {
+    auto const text = ask(s, {"POST", "/v1/credentials/resync", "", std::chrono::minutes(5)}, "credential resync");
+    if (!text) return complain(s, text.error());
+    if (s.json) print(*text);
+    else print("every credential of the jobs that run was fetched anew\n");
+    return exit_code::done;
+}
+
 }  // namespace
 
 void add_credential(CLI::App& app, session const& s, action& run) {
@@ -119,6 +127,9 @@ void add_credential(CLI::App& app, session const& s, action& run) {
     g->add_flag("--force", o->force, "also if that is a terminal");
     add_job_option(g);
     g->callback([&, o] { run = [&s, o] { return get(s, *o); }; });
+
+    auto* const r = group->add_subcommand("resync", "fetches what running jobs were granted anew, with new tokens");
+    r->callback([&] { run = [&s] { return resync(s); }; });
 }
 
 }  // namespace scratchd::ctl
