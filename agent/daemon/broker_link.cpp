@@ -204,8 +204,8 @@ void broker_link::lost(error const& why) {
     log::warn("broker.lost", {{"reason", why.message()}, {"jobs", jobs_.size()}});
     for (auto& [name, held] : jobs_) held.granted = false;
     if (jobs_.empty()) return;
-    loop_.after(config_.broker.max_age + config_.broker.stale, [this] {
-        if (!socket_.connected()) withdraw_all();
+    loop_.after(config_.broker.max_age + config_.broker.stale, [this, loss = ++losses_] {
+        if (loss == losses_ && !socket_.connected()) withdraw_all();
     });
     reconnect();
 }

@@ -64,6 +64,7 @@ private:
     std::set<std::string> sources_;
     std::map<std::string, held_job> jobs_;
     bool reconnecting_ = false;
+    std::uint64_t losses_ = 0;
 };
 
 }  // namespace scratchd

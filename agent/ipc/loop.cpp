@@ -69,14 +69,13 @@ namespace {
 struct readable_watch : std::enable_shared_from_this<readable_watch> {
     readable_watch(asio::io_context& on, int fd, std::function<void()> what)
         : descriptor(on, fd), act(std::move(what)) {}
-    ~readable_watch() { descriptor.release(); }
     void wait() {
         descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
                               [weak = weak_from_this()](boost::system::error_code ec) {
                                   auto const self = weak.lock();
                                   if (ec || !self) return;
                                   self->act();
-                                  self->wait();
+                                  if (self->descriptor.is_open()) self->wait();
                               });
     }
     asio::posix::stream_descriptor descriptor;
@@ -86,9 +85,11 @@ struct readable_watch : std::enable_shared_from_this<readable_watch> {
 }  // namespace
 
 loop::watch loop::on_readable(int fd, std::function<void()> act) {
-    auto made = std::make_shared<readable_watch>(state_->context, fd, std::move(act));
+    auto const made = std::make_shared<readable_watch>(state_->context, fd, std::move(act));
     made->wait();
-    return made;
+    // Deregistered with the watch, though its handler may be running: the number of a closed descriptor comes back
+    // soon.
+    return {made.get(), [made](void*) { made->descriptor.release(); }};
 }
 
 void loop::every(std::chrono::milliseconds span, std::function<void()> act) {

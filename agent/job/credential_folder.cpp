@@ -31,29 +31,30 @@ result<bool> is_mounted(fs::path const& target) {
     return std::ranges::any_of(mounts, [&](auto const& m) { return m.target == target && m.type == "ramfs"; });
 }
 
-result<unique_fd> mount_new(fs::path const& target) {
+// Root's alone until it has an owner.
+result<> mount_new(fs::path const& target) {
     unique_fd const context(::fsopen("ramfs", FSOPEN_CLOEXEC));
     if (!context || ::fsconfig(context.get(), FSCONFIG_SET_STRING, "mode", "0500", 0) != 0 ||
         ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
         return fail_errno("make a ramfs for " + target.string());
-    unique_fd writable(::fsmount(context.get(), FSMOUNT_CLOEXEC, safe));
-    if (!writable) return fail_errno("make a ramfs for " + target.string());
-    unique_fd const shown(::open_tree(writable.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    mount_attr attributes{};
-    attributes.attr_set = safe | MOUNT_ATTR_RDONLY;
-    if (!shown || ::mount_setattr(shown.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
-        return fail_errno("make the read-only view for " + target.string());
-    if (::move_mount(shown.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    unique_fd const made(::fsmount(context.get(), FSMOUNT_CLOEXEC, safe));
+    if (!made || ::move_mount(made.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
         return fail_errno("mount " + target.string());
-    return writable;
+    return {};
 }
 
+result<> set_mount(int at, char const* path, unsigned flags, mount_attr attributes) {
+    if (::mount_setattr(at, path, flags, &attributes, sizeof attributes) != 0) return fail_errno("mount_setattr");
+    return {};
+}
+
+// What is mounted at `target` becomes read-only there; the same, writable, comes back for us alone. A copy can be made
+// of a mount that is in the tree only (before Linux 6.15), so this order and not the other.
 result<unique_fd> writable_view(fs::path const& target) {
     unique_fd view(::open_tree(AT_FDCWD, target.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW));
-    mount_attr attributes{};
-    attributes.attr_clr = MOUNT_ATTR_RDONLY;
-    if (!view || ::mount_setattr(view.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
-        return fail_errno("open " + target.string());
+    if (!view) return fail_errno("open " + target.string());
+    SCRATCHD_CHECK(set_mount(view.get(), "", AT_EMPTY_PATH, {0, MOUNT_ATTR_RDONLY, 0, 0}));
+    SCRATCHD_CHECK(set_mount(AT_FDCWD, target.c_str(), AT_SYMLINK_NOFOLLOW, {safe | MOUNT_ATTR_RDONLY, 0, 0, 0}));
     return view;
 }
 
@@ -100,7 +101,8 @@ result<credential_folder> credential_folder::open(fs::path const& jobs, std::str
         return fail_errno("make " + jobs.string());
     if (::mkdir(target.c_str(), 0) != 0 && errno != EEXIST) return fail_errno("make " + target.string());
     SCRATCHD_TRY(bool const there, is_mounted(target));
-    SCRATCHD_TRY(auto const mount, there ? writable_view(target) : mount_new(target));
+    if (!there) SCRATCHD_CHECK(mount_new(target));
+    SCRATCHD_TRY(auto const mount, writable_view(target));
     auto root = open_folder(mount.get(), ".");
     if (!root || (::mkdirat(root.get(), files_name, 0500) != 0 && errno != EEXIST))
         return fail_errno("make the folder of credentials");

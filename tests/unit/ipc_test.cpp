@@ -197,3 +197,31 @@ TEST_CASE("listen: the socket has its mode from the start and replaces a dead on
     }
     CHECK_FALSE(ipc::listen_at(t.path() / std::string(200, 'x'), {}).has_value());
 }
+
+TEST_CASE("loop: a watch that was replaced in its own handler does not deafen the next one of that number", "[ipc]") {
+    auto const pair = [] {
+        std::array<int, 2> fds{};
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+        return fds;
+    };
+    auto const first = pair();
+    auto const second = pair();
+    ipc::loop loop;
+    ipc::loop::watch watch;
+    bool heard = false;
+    watch = loop.on_readable(first[0], [&] {
+        watch.reset();
+        REQUIRE(::dup2(second[0], first[0]) == first[0]);  // closes it, and its number is in use again at once
+        watch = loop.on_readable(first[0], [&] {
+            heard = true;
+            loop.stop();
+        });
+        loop.post([&] { CHECK(::write(second[1], "x", 1) == 1); });
+    });
+    REQUIRE(::write(first[1], "x", 1) == 1);
+    loop.after(std::chrono::seconds(5), [&] { loop.stop(); });
+    loop.run();
+    CHECK(heard);
+    watch.reset();
+    for (int const fd : {first[0], first[1], second[0], second[1]}) ::close(fd);
+}
