@@ -39,7 +39,9 @@ result<unique_fd> listen_at(std::filesystem::path const& path, listen_options co
     if (::bind(made.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address) != 0)
         return fail_errno("bind " + temporary);
     if (::chmod(temporary.c_str(), how.mode) != 0) return fail_errno("chmod " + temporary);
-    if (::lchown(temporary.c_str(), how.owner, how.group) != 0) return fail_errno("chown " + temporary);
+    // The broker may not even ask for this call.
+    bool const given = how.owner != static_cast<uid_t>(-1) || how.group != static_cast<gid_t>(-1);
+    if (given && ::lchown(temporary.c_str(), how.owner, how.group) != 0) return fail_errno("chown " + temporary);
     if (::listen(made.get(), SOMAXCONN) != 0) return fail_errno("listen " + temporary);
     if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno("rename " + temporary);
     return made;

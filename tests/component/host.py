@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 BIN = pathlib.Path(os.environ.get("SCRATCHD_BIN", "build/dev/bin")).resolve()
-PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"
+PROGRAMS = f"/usr/sbin:/usr/bin:/sbin:/bin:{os.environ.get('PATH', '')}"
 
 
 def run(*argv, env=None, stdin=None, cwd=None, user=None):

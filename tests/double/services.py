@@ -30,11 +30,12 @@ def free_port():
 
 
 class Service:
-    """A child with a folder and a log. `ready` is the text of its log that says it serves."""
+    """A child with a folder and a log. `ready` is the text of its log that says it serves; `names`: what else it is called."""
 
     ready = ""
 
-    def __init__(self, certificates=None):
+    def __init__(self, certificates=None, names=()):
+        self.names = ["localhost", "127.0.0.1", *names]
         self.temporary = tempfile.TemporaryDirectory(prefix=f"scratchd-{type(self).__name__.lower()}-")
         self.folder = pathlib.Path(self.temporary.name)
         self.folder.chmod(0o755)
@@ -96,7 +97,7 @@ class Registry(Service):
         self.certs = self.folder / "certs.d"  # for --cert-dir of skopeo and podman
         self.certs.mkdir()
         (self.certs / "ca.crt").write_bytes(self.ca.read_bytes())
-        certificate, key = self.certificates.server("good", ["localhost", "127.0.0.1"])
+        certificate, key = self.certificates.server("good", self.names)
         hashed = subprocess.run(["htpasswd", "-nbB", self.user, self.password], capture_output=True, text=True, check=True).stdout.strip()
         (self.folder / "htpasswd").write_text(hashed + "\n")
         (self.folder / "registry.yml").write_text(
@@ -116,7 +117,7 @@ class Blobs(Service):
     def begin(self):
         self.port, self.ca = free_port(), self.certificates.ca
         self.endpoint = f"https://127.0.0.1:{self.port}/{self.account}"  # by a name rclone would take the account for the container
-        certificate, key = self.certificates.server("good", ["localhost", "127.0.0.1"])
+        certificate, key = self.certificates.server("good", self.names)
         program = packages() / "azurite/dist/src/blob/main.js"
         self.start([node(), program, "--blobHost", "127.0.0.1", "--blobPort", self.port, "--location", self.folder / "data", "--silent",
                     "--cert", certificate, "--key", key, "--oauth", "basic", "--skipApiVersionCheck", "--disableTelemetry"],

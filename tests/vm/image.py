@@ -17,18 +17,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 PACKAGES = """
 systemd systemd-sysv udev dbus kmod procps iproute2 util-linux dmsetup libcryptsetup12 libdevmapper1.02.1 libblkid1 libmount1
 libkeyutils1 libssl3 libstdc++6 libsystemd0 libspdlog1.10 libfmt9 libboost-json1.81.0 libboost-url1.81.0 libtomlplusplus3
-libprometheus-cpp-core1.0 libsmartcols1 e2fsprogs xfsprogs nvme-cli attr fuse3 keyutils
+libprometheus-cpp-core1.0 libsmartcols1 e2fsprogs xfsprogs nvme-cli attr fuse3 keyutils openssh-client openssh-server skopeo rclone
 """.split()
 ROOT_BYTES = 2 << 30
 KERNEL = "linux-image-6.12-cloud-amd64"
 MASKED = """
 getty@.service serial-getty@.service console-getty.service e2scrub_all.timer e2scrub_reap.service apt-daily.timer
 apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer systemd-binfmt.service systemd-repart.service systemd-pcrphase.service
-systemd-pcrphase-sysinit.service systemd-hwdb-update.service modprobe@.service systemd-networkd-wait-online.service
+systemd-pcrphase-sysinit.service systemd-hwdb-update.service modprobe@.service systemd-networkd-wait-online.service ssh.service
 """.split()
 AGENT_UNIT = """[Unit]
 Description=Agent of the test machine
@@ -134,12 +135,21 @@ def fingerprint(agent, init):
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
+def remove_unused(folder):
+    """Images of other versions of the tree, when nobody used them for a week."""
+    for stamp in folder.parent.glob("vm*/made-of"):
+        if time.time() - stamp.stat().st_mtime > 7 * 86400:
+            shutil.rmtree(stamp.parent, ignore_errors=True)
+
+
 def build(folder, agent, init):
     folder = pathlib.Path(folder)
     stamp = folder / "made-of"
     wanted = fingerprint(agent, init)
     if stamp.exists() and stamp.read_text() == wanted:
+        stamp.touch()
         return
+    remove_unused(folder)
     print("building the full test machine's image (once)", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -5,6 +5,7 @@ copy of it in about a second. NVMe disks are plugged in afterwards: QEMU cannot 
 """
 
 import fcntl
+import functools
 import os
 import pathlib
 import shutil
@@ -28,9 +29,12 @@ KERNEL_LINE = (
 SNAPSHOT_GUID = "00000000-0000-4000-8000-000000000001"
 
 
+@functools.cache
 def image_folder():
+    """Named by what it is made of: trees of different versions do not take it from each other."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-    return pathlib.Path(os.environ.get("SCRATCHD_VM_IMAGE", cache / "scratchd/vm"))
+    named = cache / "scratchd" / f"vm-{image.fingerprint(BIN / 'serial_agent', BIN / 'initrd_init')[:12]}"
+    return pathlib.Path(os.environ.get("SCRATCHD_VM_IMAGE", named))
 
 
 class Qemu(Machine):
@@ -122,6 +126,15 @@ class Qemu(Machine):
         self.qmp.run("blockdev-add", driver="raw", **{"node-name": "folder", "file": {"driver": "file", "filename": str(image)}, "read-only": True})
         self.qmp.run("device_add", driver="virtio-blk-pci", id="folder", drive="folder", serial="folder", bus=f"port{n}")
         self.run(["sh", "-ec", f"udevadm wait --timeout=20 /dev/disk/by-id/virtio-folder; mkdir -p {target}; mount -r -t ext4 /dev/disk/by-id/virtio-folder {target}"])
+
+    def connect_to_host(self):
+        """Plugs a network card in that reaches the host's loopback, and nothing behind it, at 10.0.2.2."""
+        n = self.plugged
+        self.plugged += 1
+        self.qmp.run("netdev_add", type="user", id="net")
+        self.qmp.run("device_add", driver="virtio-net-pci", id="net0", netdev="net", bus=f"port{n}", romfile="")
+        self.run(["sh", "-ec", "until ls -d /sys/bus/virtio/drivers/virtio_net/virtio*/net/* 2>/dev/null; do :; done; udevadm settle; "
+                  "card=$(basename /sys/bus/virtio/drivers/virtio_net/virtio*/net/*); ip address add 10.0.2.15/24 dev $card; ip link set $card up"])  # fmt: skip
 
     def dump_ram(self, path):
         """Copies the guest's RAM while it stands still."""
