@@ -33,7 +33,7 @@ result<std::unique_ptr<vault::provider>> make_provider(config const& c, vault::t
 }  // namespace
 
 exit_code run_broker(app_options const& options) {
-    if (!wipe_what_openssl_frees()) return give_up({errc::internal, 0, "OpenSSL was used too early"});
+    if (!prepare_openssl()) return give_up({errc::internal, 0, "OpenSSL was used too early"});
     if (auto guarded = protect_process_memory(); !guarded) return give_up(guarded.error());
     auto settings = load_config(options.config_file);
     if (!settings && settings.error().code == errc::config_missing && !options.config_given) settings = config{};

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <strings.h>
 #include <algorithm>
 #include <cstdlib>
@@ -95,8 +96,9 @@ void operator delete[](void* p, std::size_t, std::align_val_t) noexcept {
 
 namespace scratchd::broker {
 
-bool wipe_what_openssl_frees() {
-    return CRYPTO_set_mem_functions(openssl_get, openssl_change, openssl_free) == 1;
+bool prepare_openssl() {
+    return CRYPTO_set_mem_functions(openssl_get, openssl_change, openssl_free) == 1 &&
+           RAND_set_DRBG_type(nullptr, "HASH-DRBG", nullptr, nullptr, "SHA512") == 1;
 }
 
 }  // namespace scratchd::broker

@@ -6,7 +6,8 @@
 
 namespace scratchd::broker {
 
-// Before OpenSSL allocates anything: CRYPTO_set_mem_functions(3ssl). False when it was too late.
-bool wipe_what_openssl_frees();
+// Its random numbers come from a hash from here on: the default generator keeps an AES key in memory, which a search for
+// the disk's key would find. Before OpenSSL allocates anything: CRYPTO_set_mem_functions(3ssl). False when it was too late.
+bool prepare_openssl();
 
 }  // namespace scratchd::broker

@@ -73,6 +73,8 @@ result<> check_credential(credential_config const& c, config const& all, table_r
     SCRATCHD_CHECK(rules.refuses("hosts", c.kind != "ssh" && !c.hosts.empty(), "the kind is not ssh"));
     if (!c.write.empty()) {
         SCRATCHD_CHECK(rules.refuses("write", c.kind != "storage", "the kind is not storage"));
+        SCRATCHD_CHECK(rules.refuses("write", c.format == "connection-string",
+                                     "rclone and blobfuse2 take a SAS or a key, no connection string"));
         SCRATCHD_CHECK(rules.needs("account", c.account, "the configuration file names it"));
         SCRATCHD_CHECK(rules.needs("container", c.container, "the configuration file names it"));
     }

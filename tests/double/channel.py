@@ -170,7 +170,8 @@ class RootSide:
             return next(m for m in self.heard[after:] if matches(m))
 
     def grant(self, job, credentials, uid=1001, gid=None, user="alice", groups=None, files=None, budget_ms=20000):
-        """A job with these credentials; `files` are theirs unless named. Returns its Job, or raises Refused and leaves none."""
+        """A job with these credentials; `files` are theirs unless named. Returns its Job, or raises Refused and leaves none:
+        `half_written` are the files in which there was something all the same."""
         gid, files = uid if gid is None else gid, list(credentials if files is None else files)
         made = Job(self.runtime / "jobs" / job, uid, gid)
         listeners = [made.listen(made.socket), made.listen(made.agent)]
@@ -180,6 +181,7 @@ class RootSide:
                           "credentials": list(credentials), "files": files, "budget_ms": budget_ms}, descriptors,
                          budget_ms / 1000 + 10)  # fmt: skip
         except BaseException:
+            self.half_written = [name for name, d in zip(files, descriptors[len(listeners) :]) if os.fstat(d).st_size]
             shutil.rmtree(made.folder)
             raise
         finally:

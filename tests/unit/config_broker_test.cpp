@@ -55,6 +55,9 @@ TEST_CASE("broker config: a problem has its place and says what is missing", "[c
         {"[[credential]]\nname = \"a\"\nkind = \"ssh\"\nregistry = \"r\"\n", ":4:1: credential \"a\": registry does"},
         {"[[credential]]\nname = \"a\"\nkind = \"ssh\"\nhosts = [\"SHA256:short\"]\n", "fingerprint"},
         {"[[credential]]\nname = \"a\"\nkind = \"storage\"\nwrite = [\"rclone\"]\n", "account is missing"},
+        {"[[credential]]\nname = \"a\"\nkind = \"storage\"\naccount = \"c\"\ncontainer = \"d\"\n"
+         "format = \"connection-string\"\nwrite = [\"rclone\"]\n",
+         ":7:1: credential \"a\": write does not fit: rclone and blobfuse2 take"},
         {std::string(azure) + data + "identity = \"nobody\"\n", "is no [[identity]]"},
         {"[[identity]]\nname = \"i\"\n", "source is missing"},
         {"[[identity]]\nname = \"i\"\nsource = \"service-principal\"\n", "tenant is missing"},

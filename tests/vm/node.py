@@ -1,5 +1,6 @@
 """A node under test: a machine with scratchd in it, in either tier, and the helpers that scenarios share."""
 
+import codecs
 import json
 import os
 import tempfile
@@ -79,6 +80,14 @@ class Node:
         self.sh(f"mkdir -p {folder}; chmod 700 {folder}; rm -f {folder}/{name}")
         self.machine.write(f"{folder}/{name}", content)
         self.sh(f"chmod 400 {folder}/{name}")
+
+    def write_unseen(self, path, text):
+        """Writes a file for root alone. The text itself never crosses the channel, whose buffers stay in the guest's memory."""
+        self.sh(f"printf %s '{codecs.encode(text, 'rot13')}' | tr A-Za-z N-ZA-Mn-za-m > {path}; chmod 400 {path}")
+
+    def read_unseen(self, command):
+        """What a command printed, for a look into the guest's memory later."""
+        return codecs.decode(self.sh(f"{command} | tr A-Za-z N-ZA-Mn-za-m").out.strip(), "rot13")
 
     def stop(self):
         self.daemon.kill(15)

@@ -1,7 +1,6 @@
 """A job on the full machine uses what `job begin` delivered, on real services; after its end none of it works or is left."""
 
 import base64
-import codecs
 import json
 import pathlib
 import subprocess
@@ -66,10 +65,6 @@ class FullCredentials(Scenario):
     machine_tier = "full"
     time_limit = 300
 
-    def secretly(self, node, path, text):
-        """Writes a file; what crosses the test's own channel, and may stay there, is another text."""
-        node.sh(f"printf %s '{codecs.encode(text, 'rot13')}' | tr A-Za-z N-ZA-Mn-za-m > {path}; chmod 400 {path}")
-
     def ready(self):
         self.registry = self.enterContext(Registry(names=["registry.test"]))
         self.blobs = self.enterContext(Blobs(names=["devstoreaccount1.blob.test"]))
@@ -84,10 +79,10 @@ class FullCredentials(Scenario):
         node.sh(f"usermod -p '*' alice; mkdir -m 700 -p {SOURCES}; install -d -o alice -m 700 ~alice/.ssh; ssh-keygen -q -t ed25519 -N '' -f {SOURCES}/deploy; "
                 f"install -o alice -m 600 {SOURCES}/deploy.pub ~alice/.ssh/authorized_keys; rm {SOURCES}/deploy.pub; "
                 "echo \"[127.0.0.1]:2222 $(cat /etc/ssh/ssh_host_ed25519_key.pub)\" > /etc/ssh/ssh_known_hosts")  # fmt: skip
-        self.key = codecs.decode(node.sh(f"sed -n 3p {SOURCES}/deploy | tr A-Za-z N-ZA-Mn-za-m").out.strip(), "rot13")
+        self.key = node.read_unseen(f"sed -n 3p {SOURCES}/deploy")
         host = node.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").out.split()[1]
         for name, text in (("data", self.sas), ("images", self.registry.password), ("db", DB)):
-            self.secretly(node, f"{SOURCES}/{name}", text)
+            node.write_unseen(f"{SOURCES}/{name}", text)
         node.configure(CONFIG % (BY_ID + node.disks[0].stem, self.blobs.port, self.registry.port, host))
         node.machine.write("/etc/systemd/system/train.service", UNIT)
         for unit, program in (("scratchd", "scratchd"), ("scratchd-broker", "scratchd-broker")):
@@ -129,7 +124,7 @@ class FullCredentials(Scenario):
     def test_a_job_uses_its_credentials_and_nothing_of_them_is_left(self):
         node = self.ready()
         needles = [self.sas, self.registry.password, self.key, DB]
-        self.secretly(node, "/run/needles", "\n".join(sorted(set().union(*map(forms, needles)))) + "\n")
+        node.write_unseen("/run/needles", "\n".join(sorted(set().union(*map(forms, needles)))) + "\n")
         self.env = node.ctl_json("job", "begin", "17", "--user", "alice", *[w for n in NAMES for w in ("--credential", n)])["env"]
         for name, argv, sign in self.uses():
             done = self.in_job(node, *argv)
