@@ -41,13 +41,13 @@ struct identity_config {
 };
 
 struct credential_config {
-    std::string name;         // [a-z0-9][a-z0-9._-]*, at most 64
+    std::string name;         // [A-Za-z0-9][A-Za-z0-9._-]*, at most 64
     std::string kind;         // "storage", "registry", "ssh", "secret"
     std::string vault;        // azure-key-vault: https://contoso.vault.azure.net
     std::string secret_name;  // its name in the vault or the directory; absent: `name`
     std::string version;      // absent: the newest
     std::string identity = "default";
-    std::vector<std::string> users;  // absent with groups: every job that asks
+    std::vector<std::string> users;  // absent with groups and units: every job that asks
     std::vector<std::string> groups;
     std::vector<std::string> units;  // systemd units that may load it
     std::string registry;            // registry: host or host:port, as docker names it

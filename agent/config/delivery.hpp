@@ -29,7 +29,7 @@ std::optional<std::string> docker_config_of(std::vector<credential_config> const
 
 bool needs_agent(std::vector<credential_config> const& granted);
 
-// Whether this user may have it: no users and no groups named means every job that asks.
+// Whether this user may have it: no users, groups and units named means every job that asks; units alone, no job.
 bool may_have(credential_config const& credential, std::string const& user, std::vector<std::string> const& groups);
 
 }  // namespace scratchd
