@@ -36,7 +36,10 @@ task<> grants::keep_young(credential_config credential) {
         if (!in_use(credential.name)) break;
         auto const here = store_.peek(credential.name);
         // Its files go before the vault is asked once more: that may take long.
-        if (!here) co_await expire(credential.name, last ? error{errc::credential_gone, 0, "too old"} : last.error());
+        if (!here) {
+            auto why = last ? error{errc::credential_gone, 0, "it is too old"} : last.error();
+            co_await expire(credential.name, std::move(why));
+        }
         // A question may not take longer than the value that it is to replace lives.
         auto const limit = here ? std::min(config_.broker.budget, store_.lifetime(*here)) : config_.broker.budget;
         auto renewed = co_await renew(credential, deadline::in(std::max(50ms, limit)));
