@@ -44,17 +44,20 @@ private:
     task<result<>> fetch_all(std::vector<credential_config> credentials, deadline until);
     task<> keep_young(credential_config credential);
     task<result<>> renew(credential_config credential, deadline until);
+    task<result<>> deliver_to_all(credential_config credential, deadline until);
     task<result<>> deliver(std::shared_ptr<grant> to, credential_config credential, shared_secret value,
                            deadline until);
+    // Takes it away where there is no value that may be served.
+    task<> expire(std::string credential, error why);
     task<> withdraw(std::string credential, error why, deadline until);
     task<> forget_after_units(std::string credential);
     void end(grant& job);
     void forget_unused(std::vector<credential_config> const& credentials);
     [[nodiscard]] std::vector<std::shared_ptr<grant>> holders_of(std::string const& credential) const;
     [[nodiscard]] bool is_running(grant const& job) const;
-    // False: another renewal has it, and did not end in time.
-    task<bool> lock(std::string credential, deadline until);
-    void unlock(std::string const& credential);
+    // Of a credential's renewal, or of its files: one at a time. False: who has it did not end in time.
+    task<bool> lock(std::string what, deadline until);
+    void unlock(std::string const& what);
     [[nodiscard]] bool in_use(std::string const& credential) const;
     [[nodiscard]] std::chrono::milliseconds next_look(std::string const& credential, bool failed);
 
@@ -67,7 +70,7 @@ private:
     std::set<std::shared_ptr<pending>> pending_;
     std::map<std::string, std::weak_ptr<void>> units_;  // held by each unit's request that is under way
     std::set<std::string> kept_young_;
-    std::map<std::string, std::shared_ptr<vault::gate>> renewing_;  // one at a time for each credential
+    std::map<std::string, std::shared_ptr<vault::gate>> locked_;
 };
 
 }  // namespace scratchd::broker

@@ -11,6 +11,15 @@ namespace scratchd::broker {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+// The name of a lock.
+std::string files_of_all(std::string const& credential) {
+    return credential + "/files";
+}
+
+}  // namespace
+
 // A renewal in good time, and soon again after one that failed; spread, so that a cluster does not ask all at once.
 std::chrono::milliseconds grants::next_look(std::string const& credential, bool failed) {
     auto const share = failed ? 0.05 + 0.05 * time_.chance() : 0.4 + 0.3 * time_.chance();
@@ -21,32 +30,37 @@ std::chrono::milliseconds grants::next_look(std::string const& credential, bool 
 }
 
 task<> grants::keep_young(credential_config credential) {
-    bool failed = false;
+    result<> last;
     while (in_use(credential.name)) {
-        co_await time_.pause(next_look(credential.name, failed));
+        co_await time_.pause(next_look(credential.name, !last));
         if (!in_use(credential.name)) break;
-        // A question may not take longer than the value that it is to replace lives.
         auto const here = store_.peek(credential.name);
+        // Its files go before the vault is asked once more: that may take long.
+        if (!here) {
+            auto why = last ? error{errc::credential_gone, 0, "it is too old"} : last.error();
+            co_await expire(credential.name, std::move(why));
+        }
+        // A question may not take longer than the value that it is to replace lives.
         auto const limit = here ? std::min(config_.broker.budget, store_.lifetime(*here)) : config_.broker.budget;
         auto renewed = co_await renew(credential, deadline::in(std::max(50ms, limit)));
-        failed = !renewed;
+        last = std::move(renewed);
     }
     kept_young_.erase(credential.name);
     if (!in_use(credential.name)) store_.forget(credential.name);
 }
 
-task<bool> grants::lock(std::string credential, deadline until) {
-    for (auto busy = renewing_.find(credential); busy != renewing_.end(); busy = renewing_.find(credential)) {
+task<bool> grants::lock(std::string what, deadline until) {
+    for (auto busy = locked_.find(what); busy != locked_.end(); busy = locked_.find(what)) {
         auto const gate = busy->second;
         bool const open = co_await gate->wait(until);
         if (!open) co_return false;
     }
-    renewing_.insert_or_assign(credential, std::make_shared<vault::gate>());
+    locked_.insert_or_assign(what, std::make_shared<vault::gate>());
     co_return true;
 }
 
-void grants::unlock(std::string const& credential) {
-    if (auto const busy = renewing_.extract(credential)) busy.mapped()->open();
+void grants::unlock(std::string const& what) {
+    if (auto const busy = locked_.extract(what)) busy.mapped()->open();
 }
 
 task<result<>> grants::renew(credential_config credential, deadline until) {
@@ -55,21 +69,41 @@ task<result<>> grants::renew(credential_config credential, deadline until) {
     auto got = co_await store_.get(credential, store::wish::fresh, until);
     result<> done;
     if (got) {
-        for (auto const& holder : holders_of(credential.name)) {
-            auto delivered = co_await deliver(holder, credential, got->value, until);
-            if (!delivered && done && is_running(*holder)) done = std::move(delivered);
-        }
+        auto delivered = co_await deliver_to_all(credential, until);
+        done = std::move(delivered);
     } else {
         done = std::unexpected(got.error());
         log::warn("credential.not-renewed", {{"credential", credential.name},
                                              {"code", code_text(got.error().code)},
                                              {"reason", got.error().message()}});
-        bool const over = is_final(got.error().code) || !store_.peek(credential.name);
-        if (over) co_await withdraw(credential.name, got.error(), deadline::in(5s));
+        co_await expire(credential.name, got.error());
     }
     if (!in_use(credential.name)) store_.forget(credential.name);
     unlock(credential.name);
     co_return done;
+}
+
+task<result<>> grants::deliver_to_all(credential_config credential, deadline until) {
+    bool const locked = co_await lock(files_of_all(credential.name), until);
+    if (!locked) co_return fail(errc::timed_out, "scratchd does not take the files of " + credential.name);
+    result<> done;
+    for (auto const& holder : holders_of(credential.name)) {
+        auto const newest = store_.peek(credential.name);
+        if (!newest) break;  // it has ended since: the next look withdraws it
+        auto delivered = co_await deliver(holder, credential, newest->value, until);
+        if (!delivered && done && is_running(*holder)) done = std::move(delivered);
+    }
+    unlock(files_of_all(credential.name));
+    co_return done;
+}
+
+// Not while its files are written; nothing when a new value came meanwhile.
+task<> grants::expire(std::string credential, error why) {
+    auto const until = deadline::in(5s);
+    bool const locked = co_await lock(files_of_all(credential), until);
+    if (!locked) co_return;  // the next look tries again
+    if (!store_.peek(credential)) co_await withdraw(credential, std::move(why), until);
+    unlock(files_of_all(credential));
 }
 
 // Over the old file at once: its readers see the one or the other.

@@ -95,7 +95,8 @@ class Statuses(Case):
             for code in (301, 302, 303, 307, 308):
                 with self.subTest(f"{service} {code}"):
                     for to in (f"{EVIL}/secrets/b", f"http://{self.vault.host}/secrets/b", "/secrets/a", "http://168.63.129.16/"):
-                        self.assertEqual(len(self.refuses(UNTRUSTED, service, faults.redirect(to, code))), 2 if service == "vault" else 1)
+                        path = "/secrets/b" if service == "vault" else ""
+                        self.assertEqual(len(self.refuses(UNTRUSTED, service, faults.redirect(to, code), path)), 1)
 
     def test_a_challenge_is_not_followed(self):
         login, tenant = f"https://{self.azure.login}", self.azure.tenant
