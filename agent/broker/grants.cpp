@@ -3,6 +3,7 @@
 #include "agent/base/file.hpp"
 #include "agent/base/log.hpp"
 #include "agent/broker/file_text.hpp"
+#include "agent/crypto/ssh_key.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -78,6 +79,10 @@ task<result<>> grants::fill(grant& made, grant_request& request, deadline until)
     std::size_t next = 0;
     for (auto const& c : all) {
         SCRATCHD_CO_TRY(auto const value, made.value(c.name));
+        if (c.kind == "ssh") {
+            auto const key = ssh_key::parse(*value);
+            if (!key) co_return fail(key.error().code, fmt::format("credential {}: {}", c.name, key.error().what));
+        }
         for (auto const& file : made.files(c.name)) {
             SCRATCHD_CO_TRY(auto const text, file_text(file.what, c, *value));
             auto const written = write_all(request.outlets[next++].get(), text_of(text));

@@ -50,6 +50,7 @@ private:
     // Takes it away where there is no value that may be served.
     task<> expire(std::string credential, error why);
     task<> withdraw(std::string credential, error why, deadline until);
+    task<> withdraw_from(std::shared_ptr<grant> holder, std::string credential, error why, deadline until);
     task<> forget_after_units(std::string credential);
     void end(grant& job);
     void forget_unused(std::vector<credential_config> const& credentials);

@@ -45,6 +45,10 @@ result<secret> reply(std::byte status, std::string_view text) {
 result<secret> get(job_source const& source, job_request const& wanted, job_event& event) {
     if (!wanted.name || wanted.server) return fail(errc::bad_request, "get needs a name");
     event.asked = wanted.name->substr(0, longest_asked);
+    auto const all = source.granted();
+    auto const found = std::ranges::find(all, *wanted.name, &credential_config::name);
+    if (found != all.end() && found->kind == "ssh")
+        return fail(errc::credential_denied, "a private key does not leave the broker: use it through SSH_AUTH_SOCK");
     SCRATCHD_TRY(auto const value, source.value(*wanted.name));
     event.credential = *wanted.name;
     return reply(reply_ok, value->bytes());

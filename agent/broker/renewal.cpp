@@ -91,7 +91,10 @@ task<result<>> grants::deliver_to_all(credential_config credential, deadline unt
         auto const newest = store_.peek(credential.name);
         if (!newest) break;  // it has ended since: the next look withdraws it
         auto delivered = co_await deliver(holder, credential, newest->value, until);
-        if (!delivered && done && is_running(*holder)) done = std::move(delivered);
+        if (delivered || !is_running(*holder)) continue;
+        // The old value must not stay: whoever looks finds nothing rather than what is no longer so.
+        co_await withdraw_from(holder, credential.name, delivered.error(), until);
+        if (done) done = std::move(delivered);
     }
     unlock(files_of_all(credential.name));
     co_return done;
@@ -139,23 +142,27 @@ task<> grants::withdraw(std::string credential, error why, deadline until) {
     store_.forget(credential);
     for (auto const& holder : holders_of(credential)) {
         if (!is_running(*holder) || holder->in_files[credential].is_withdrawn) continue;
-        holder->in_files[credential] = {};
-        holder->servers->changed();
-        log::error("credential.withdrawn",
-                   {{"job", holder->job()}, {"credential", credential}, {"code", code_text(why.code)}});
-        bool all = true;
-        for (auto const& file : holder->files(credential)) {
-            api::channel_message question;
-            question.op = "withdraw";
-            question.job = holder->job();
-            question.name = file.name;
-            auto const gone = co_await root_.ask(question, until);
-            if (gone) continue;
-            all = false;  // the next look tries again
-            log::error("credential.not-withdrawn", {{"job", holder->job()}, {"reason", gone.error().message()}});
-        }
-        if (is_running(*holder)) holder->in_files[credential].is_withdrawn = all;
+        co_await withdraw_from(holder, credential, why, until);
     }
+}
+
+task<> grants::withdraw_from(std::shared_ptr<grant> holder, std::string credential, error why, deadline until) {
+    holder->in_files[credential] = {};
+    holder->servers->changed();
+    log::error("credential.withdrawn",
+               {{"job", holder->job()}, {"credential", credential}, {"code", code_text(why.code)}});
+    bool all = true;
+    for (auto const& file : holder->files(credential)) {
+        api::channel_message question;
+        question.op = "withdraw";
+        question.job = holder->job();
+        question.name = file.name;
+        auto const gone = co_await root_.ask(question, until);
+        if (gone) continue;
+        all = false;  // the next look tries again
+        log::error("credential.not-withdrawn", {{"job", holder->job()}, {"reason", gone.error().message()}});
+    }
+    if (is_running(*holder)) holder->in_files[credential].is_withdrawn = all;
 }
 
 }  // namespace scratchd::broker

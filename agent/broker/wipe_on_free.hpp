@@ -6,8 +6,9 @@
 
 namespace scratchd::broker {
 
-// Its random numbers come from a hash from here on: the default generator keeps an AES key in memory, which a search for
-// the disk's key would find. Before OpenSSL allocates anything: CRYPTO_set_mem_functions(3ssl). False when it was too late.
+// Its random numbers come from a hash from here on: the default generator keeps an AES key in memory, which a search
+// for the disk's key would find. Before OpenSSL allocates anything: CRYPTO_set_mem_functions(3ssl). False when it was
+// too late.
 bool prepare_openssl();
 
 }  // namespace scratchd::broker

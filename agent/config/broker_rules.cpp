@@ -39,6 +39,7 @@ private:
 result<> check_identity(identity_config const& i, table_rules const& rules) {
     SCRATCHD_CHECK(rules.needs("source", i.source, "say where its tokens come from"));
     auto const selectors = int(!i.client_id.empty()) + int(!i.object_id.empty()) + int(!i.resource_id.empty());
+    SCRATCHD_CHECK(rules.refuses("object_id", i.source != "imds" && !i.object_id.empty(), "it is for source imds"));
     if (selectors > 1) return rules.wrong("client_id", "and object_id and resource_id: give one of them");
     if (i.source == "service-principal") {
         SCRATCHD_CHECK(rules.needs("tenant", i.tenant, "a service principal belongs to one"));
@@ -70,6 +71,10 @@ result<> check_credential(credential_config const& c, config const& all, table_r
     } else {
         SCRATCHD_CHECK(rules.refuses("registry", !c.registry.empty() || c.exchange, "the kind is not registry"));
     }
+    SCRATCHD_CHECK(
+        rules.refuses("units", c.kind == "ssh" && !c.units.empty(), "a private key does not leave the broker"));
+    if (azure && c.name.find_first_of("._") != std::string::npos && !c.exchange)
+        SCRATCHD_CHECK(rules.needs("secret", c.secret_name, "a vault's names have letters, digits and dashes only"));
     SCRATCHD_CHECK(rules.refuses("hosts", c.kind != "ssh" && !c.hosts.empty(), "the kind is not ssh"));
     if (!c.write.empty()) {
         SCRATCHD_CHECK(rules.refuses("write", c.kind != "storage", "the kind is not storage"));
@@ -77,6 +82,8 @@ result<> check_credential(credential_config const& c, config const& all, table_r
                                      "rclone and blobfuse2 take a SAS or a key, no connection string"));
         SCRATCHD_CHECK(rules.needs("account", c.account, "the configuration file names it"));
         SCRATCHD_CHECK(rules.needs("container", c.container, "the configuration file names it"));
+        if (all.broker.cloud != "public")
+            SCRATCHD_CHECK(rules.needs("endpoint", c.endpoint, "[broker] cloud has its storage elsewhere"));
     }
     if (c.identity != "default" || !all.identities.empty()) {
         bool known = c.identity == "default" && all.identities.empty();

@@ -15,9 +15,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto slack = 2000ms;         // beyond the broker's own budget
-constexpr auto revoke_limit = 1000ms;  // credentials are gone this soon
-constexpr auto retry_every = 500ms;
+constexpr auto slack = 2000ms;           // beyond the broker's own budget
+constexpr auto revoke_limit = 1000ms;    // credentials are gone this soon
+constexpr std::size_t most_files = 100;  // with the sockets: what one packet may carry
 
 result<> files_committed(credential_folder& folder, std::vector<credential_config> const& credentials) {
     for (auto const& file : files_of(credentials)) SCRATCHD_CHECK(folder.commit_file(file.name));
@@ -51,6 +51,8 @@ result<> broker_link::wait(std::chrono::milliseconds limit, std::function<void(o
 
 result<broker_link::held_job> broker_link::make_held(lease const& job) const {
     SCRATCHD_TRY(auto credentials, find_credentials(config_, job.credentials));
+    if (files_of(credentials).size() > most_files)
+        return fail(errc::bad_request, fmt::format("more than {} files of credentials in one job", most_files));
     folder_owner const owner{job.uid, job.gid};
     SCRATCHD_TRY(auto folder, credential_folder::open(paths_.jobs, job.job, owner));
     ipc::listen_options const sockets{.mode = 0600, .owner = job.uid, .group = job.gid};
@@ -100,18 +102,23 @@ void broker_link::send_grant(std::string const& job, outcome done) {
     message.budget_ms = static_cast<std::uint64_t>(config_.broker.budget.count());
     std::vector<int> fds{held.requests.get(), held.agent.get()};
     std::vector<unique_fd> files;
+    held.asking = true;
     for (auto const& file : files_of(held.credentials)) {
         auto made = held.folder.begin_file(file.name);
-        if (!made) return done(std::unexpected(std::move(made).error()));
+        if (!made) {
+            held.asking = false;
+            return done(std::unexpected(std::move(made).error()));
+        }
         message.files->push_back(file.name);
         fds.push_back(made->get());
         files.push_back(*std::move(made));
     }
     socket_.ask(std::move(message), fds, config_.broker.budget + slack / 2,
                 [this, job, done = std::move(done)](result<channel_packet> reply) {
+                    auto const now = jobs_.find(job);
+                    if (now != jobs_.end()) now->second.asking = false;
                     if (!reply) return done(std::unexpected(std::move(reply).error()));
                     if (reply->message.op != "granted") return done(std::unexpected(api::refused(reply->message)));
-                    auto const now = jobs_.find(job);
                     if (now == jobs_.end()) return done(fail(errc::job_unknown, "the job ended meanwhile"));
                     now->second.granted = true;
                     done(files_committed(now->second.folder, now->second.credentials));
@@ -145,36 +152,6 @@ void broker_link::end_job(std::string const& job, outcome done) {
                 });
 }
 
-result<> broker_link::restore(std::vector<lease> const& running) {
-    result<> first;
-    std::error_code ec;
-    std::vector<std::string> strangers;
-    for (auto it = std::filesystem::directory_iterator(paths_.jobs, ec);
-         !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
-        auto const name = it->path().filename().string();
-        if (std::ranges::find(running, name, &lease::job) == running.end()) strangers.push_back(name);
-    }
-    for (auto const& name : strangers)
-        if (auto gone = credential_folder::destroy(paths_.jobs, name); !gone && first) first = std::move(gone);
-    // The broker learns from the first words of a connection which jobs there are.
-    if (!strangers.empty()) loop_.post([this] { (void)connect(); });
-    for (auto const& job : running) {
-        if (job.credentials.empty()) continue;
-        auto made = make_held(job);
-        if (!made) {
-            log::error("credentials.not-restored",
-                       {{"code", code_text(made.error().code)}, {"reason", made.error().message()}});
-            continue;
-        }
-        auto const shared = std::make_shared<held_job>(*std::move(made));
-        loop_.post([this, shared] {
-            jobs_.insert_or_assign(shared->holder.job, std::move(*shared));
-            reconnect();
-        });
-    }
-    return first;
-}
-
 result<> broker_link::resync() {
     return wait(config_.broker.budget + slack, [this](outcome done) {
         if (auto there = connect(); !there) return done(std::move(there));
@@ -198,45 +175,6 @@ result<> broker_link::connect() {
     hello.jobs.emplace();
     for (auto const& [name, held] : jobs_) hello.jobs->push_back(name);
     return socket_.send(hello);
-}
-
-void broker_link::lost(error const& why) {
-    log::warn("broker.lost", {{"reason", why.message()}, {"jobs", jobs_.size()}});
-    for (auto& [name, held] : jobs_) held.granted = false;
-    if (jobs_.empty()) return;
-    loop_.after(config_.broker.max_age + config_.broker.stale, [this, loss = ++losses_] {
-        if (loss == losses_ && !socket_.connected()) withdraw_all();
-    });
-    reconnect();
-}
-
-// Until it is there again: a job that runs has its credentials for as long.
-void broker_link::reconnect() {
-    if (reconnecting_) return;
-    if (!connect()) {
-        reconnecting_ = true;
-        return loop_.after(retry_every, [this] {
-            reconnecting_ = false;
-            if (!jobs_.empty()) reconnect();
-        });
-    }
-    for (auto& [name, held] : jobs_) {
-        if (held.granted) continue;
-        send_grant(name, [name](result<> const& done) {
-            if (done) log::info("credentials.restored", {{"job", name}});
-            else
-                log::error("credentials.not-restored",
-                           {{"code", code_text(done.error().code)}, {"reason", done.error().message()}});
-        });
-    }
-}
-
-void broker_link::withdraw_all() {
-    for (auto& [name, held] : jobs_)
-        for (auto const& file : files_of(held.credentials))
-            if (auto gone = held.folder.remove_file(file.name); !gone)
-                log::error("credential.not-withdrawn", {{"reason", gone.error().message()}});
-    log::error("credentials.withdrawn", {{"reason", "the broker was away for longer than [broker] max_age"}});
 }
 
 void broker_link::asked(channel_packet packet) {

@@ -1,8 +1,8 @@
 // Credentials of jobs, by the broker: root makes the files and sockets of a job, the broker fills and serves them.
 //
 // The node calls from the disk thread and waits; everything else happens on the loop's thread. Fail closed: a job
-// whose credentials cannot all be had does not begin, and when the broker stays away for longer than [broker] max_age,
-// what it delivered is withdrawn.
+// whose credentials cannot all be had does not begin, and what the broker does not renew in time is withdrawn: 0.3 of
+// [broker] max_age after it was lost, plus `stale`.
 #pragma once
 
 #include "agent/config/config.hpp"
@@ -44,6 +44,8 @@ private:
         unique_fd requests;  // listens at credential.sock
         unique_fd agent;     // listens at ssh-agent.sock
         bool granted = false;
+        bool asking = false;     // a grant is on its way
+        std::uint64_t loss = 0;  // the last time that nobody renewed it
     };
 
     result<held_job> make_held(lease const& job) const;
@@ -55,7 +57,8 @@ private:
     result<std::vector<unique_fd>> serve(api::channel_message const& question, api::channel_message& reply);
     void lost(error const& why);
     void reconnect();
-    void withdraw_all();
+    void reconnect_after(std::chrono::milliseconds span);
+    void withdraw_later(std::string const& job);
 
     ipc::loop& loop_;
     config const& config_;

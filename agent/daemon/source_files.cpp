@@ -20,12 +20,15 @@ std::set<std::string> source_names(config const& from) {
 
 result<unique_fd> open_source(std::filesystem::path const& folder, std::string const& name) {
     auto const where = (folder / name).string();
-    SCRATCHD_TRY(auto const base, open_file(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    auto const base = open_file(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!base)
+        return fail(base.error().sys == ENOENT ? errc::secret_missing : errc::source_insecure, folder.string(),
+                    base.error().sys);
     struct stat st{};
-    if (::fstat(base.get(), &st) != 0) return fail_errno("stat " + folder.string());
+    if (::fstat(base->get(), &st) != 0) return fail_errno("stat " + folder.string());
     if (st.st_uid != ::geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return fail(errc::source_insecure, folder.string() + " can be changed by others than root");
-    unique_fd file(::openat(base.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    unique_fd file(::openat(base->get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!file) return fail_errno(where, errno == ENOENT ? errc::secret_missing : errc::source_insecure);
     if (::fstat(file.get(), &st) != 0) return fail_errno("stat " + where);
     if (!S_ISREG(st.st_mode)) return fail(errc::source_insecure, where + " is not a regular file");

@@ -133,14 +133,15 @@ result<end_outcome> node::end_one(lease const& leaving, end_spec const& spec) {
 
     auto run = [&]() -> result<> {
         SCRATCHD_CHECK(announce(now_.state, "folder"));
-        SCRATCHD_CHECK(parts_.credentials.revoke(gone.job));
+        // A broker that hangs must not keep the job's processes alive.
+        auto revoked = parts_.credentials.revoke(gone.job);
         auto groups = gone.cgroups;
         groups.insert(groups.end(), spec.cgroups.begin(), spec.cgroups.end());
         SCRATCHD_CHECK(parts_.cleaning.kill_groups(groups, proof.residue, until));
         SCRATCHD_TRY(auto const root, parts_.scratch.open_root());
         SCRATCHD_TRY(proof.residue["files"], parts_.cleaning.remove_folder(root.get(), gone.job, until));
         proof.checks.push_back({"folder-removed", true, "the volume stays: other jobs hold it"});
-        return {};
+        return revoked;
     };
     auto done = run();
     proof.outcome = done ? "clean" : "failed";

@@ -58,6 +58,14 @@ TEST_CASE("broker config: a problem has its place and says what is missing", "[c
         {"[[credential]]\nname = \"a\"\nkind = \"storage\"\naccount = \"c\"\ncontainer = \"d\"\n"
          "format = \"connection-string\"\nwrite = [\"rclone\"]\n",
          ":7:1: credential \"a\": write does not fit: rclone and blobfuse2 take"},
+        {"[[credential]]\nname = \"a\"\nkind = \"ssh\"\nunits = [\"a.service\"]\n", "does not leave the broker"},
+        {"[broker]\ncloud = \"china\"\n[[credential]]\nname = \"a\"\nkind = \"storage\"\naccount = \"c\"\n"
+         "container = \"d\"\nwrite = [\"rclone\"]\n",
+         "endpoint is missing"},
+        {std::string(azure) +
+             "[[credential]]\nname = \"a.b\"\nkind = \"secret\"\nvault = \"https://contoso.vault.azure.net\"\n",
+         "secret is missing"},
+        {"[[identity]]\nname = \"i\"\nsource = \"arc\"\nobject_id = \"b\"\n", "it is for source imds"},
         {std::string(azure) + data + "identity = \"nobody\"\n", "is no [[identity]]"},
         {"[[identity]]\nname = \"i\"\n", "source is missing"},
         {"[[identity]]\nname = \"i\"\nsource = \"service-principal\"\n", "tenant is missing"},

@@ -24,6 +24,10 @@ std::string framed(std::string_view payload) {
     return std::string(as_text(header)) + std::string(payload);
 }
 
+void put(unique_fd const& s, std::string_view bytes) {
+    (void)::send(s.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
 std::vector<std::string> feed(ipc::frame_buffer& buffer, std::string_view bytes, std::size_t step, result<>& state) {
     std::vector<std::string> frames;
     while (!bytes.empty() && state) {

@@ -11,7 +11,7 @@ hbi = true
 [scratch]
 disks = ["/dev/disk/by-id/virtual-scratch-*"]
 [broker]
-max_age = "3s"
+max_age = "6s"
 [[credential]]
 name = "data"
 kind = "storage"
@@ -72,6 +72,9 @@ class Credentials(Scenario):
         self.assertIn("ED25519", self.as_alice(node, "ssh-add", "-l", env=[f"SSH_AUTH_SOCK={env['SSH_AUTH_SOCK']}"]).out)
         got = self.as_alice(node, node.ctl_program, "credential", "get", "data", env=["SCRATCHD_JOB_DIR=/mnt/scratch/17"]).out
         self.assertEqual(got, SAS)
+        # The private key serves through the agent only.
+        refused = self.as_alice(node, node.ctl_program, "credential", "get", "deploy", env=["SCRATCHD_JOB_DIR=/mnt/scratch/17"], codes=(4,))
+        self.assertEqual((refused.out, "E0091" in refused.err), ("", True))
         # Another user sees no more than names that he can guess.
         for path in (f"{FILES}/data", f"{FOLDER}/docker/config.json"):
             self.as_alice(node, "cat", path, uid=1002, codes=(1,))
@@ -129,9 +132,10 @@ class Credentials(Scenario):
         node.source("data", SAS)
         node.sh("chown 1001 /etc/scratchd/credentials")
         self.assertEqual(self.begin(node, codes=(78,))["code"], "E0094")
-        node.sh("chown 0 /etc/scratchd/credentials")
+        node.sh("chown 0 /etc/scratchd/credentials; echo no key > /etc/scratchd/credentials/deploy")
+        self.assertEqual(self.begin(node, names=("deploy",), codes=None)["code"], "E0093")
         self.assertEqual(node.status()["jobs"], [])
-        self.begin(node)
+        self.begin(node, names=("data", "login"))
         node.end("17")
         self.assert_clean(node)
 
@@ -176,6 +180,38 @@ class Credentials(Scenario):
         node.broker.wait(10)
         node.sh(f"while test -e {FILES}/data; do :; done", timeout=20)  # away for longer than max_age
         node.end("17")
+        self.assert_clean(node)
+
+    def test_what_nobody_renews_goes_though_the_broker_is_back(self):
+        node = self.ready()
+        self.begin(node)
+        node.sh("mv /etc/scratchd/credentials/data /root.data")
+        node.broker.kill(9)
+        node.broker.wait(10)
+        node.start_broker()
+        node.daemon.wait_line("credentials.not-restored", timeout=20, stream="err")
+        node.sh(f"while test -e {FILES}/data; do :; done", timeout=20)
+        node.sh("mv /root.data /etc/scratchd/credentials/data")
+        node.sh(f"until grep -q planted {FILES}/data; do :; done", timeout=20)
+        node.end("17")
+        self.assert_clean(node)
+
+    def test_a_restart_of_scratchd_with_several_jobs_ends_none(self):
+        node = self.ready()
+        for job in ("17", "18", "19"):
+            self.begin(node, job=job)
+        node.restart()
+        for job in ("17", "18", "19"):
+            node.daemon.wait_line(f'credentials.restored job="{job}"', timeout=20, stream="err")
+        for job in ("17", "18", "19"):
+            self.assertEqual(self.as_alice(node, "cat", f"/run/scratchd/jobs/{job}/credentials/data").out, SAS)
+        for job in ("17", "18", "19"):
+            node.end(job)
+        node.broker.kill(15)
+        node.broker.wait(10)
+        said = node.broker.err.decode()
+        self.assertEqual(said.count("credential.granted"), 3 * 3 * 2, "each job is granted again, and once")
+        self.assertEqual(said.count("credentials.revoked"), 3, "no job but those that ended")
         self.assert_clean(node)
 
     def test_a_restart_of_scratchd_in_mid_job_harms_nothing(self):
