@@ -60,7 +60,26 @@ void load_modules(std::string const& directory, std::string const& names) {
     }
 }
 
-void enter_overlay(std::string const& modules) {
+// A tree that was built below /tmp would be hidden by the fresh one: what it built is shown there again.
+class kept_folder {
+public:
+    explicit kept_folder(std::string path) : path_(std::move(path)) {}
+    void look() { fd_ = open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }
+    void show() const {
+        if (fd_ < 0 || access(path_.c_str(), F_OK) == 0) return;
+        for (auto at = path_.find('/', 1); at != std::string::npos; at = path_.find('/', at + 1))
+            mkdir(path_.substr(0, at).c_str(), 0755);
+        mkdir(path_.c_str(), 0755);
+        auto const from = "/proc/self/fd/" + std::to_string(fd_);
+        must(mount(from.c_str(), path_.c_str(), nullptr, MS_BIND, nullptr) == 0, path_.c_str());
+    }
+
+private:
+    std::string path_;
+    int fd_ = -1;
+};
+
+void enter_overlay(std::string const& modules, kept_folder programs) {
     attach("tmpfs", "/mnt", "tmpfs", 0, "mode=755,size=75%");
     for (char const* dir : {"/mnt/upper", "/mnt/work", "/mnt/root"}) mkdir(dir, 0755);
     must(mount("overlay", "/mnt/root", "overlay", 0, "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work") == 0,
@@ -69,10 +88,12 @@ void enter_overlay(std::string const& modules) {
         must(mount(dir, (std::string("/mnt/root") + dir).c_str(), nullptr, MS_MOVE, nullptr) == 0, dir);
     must(chdir("/mnt/root") == 0 && syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root");
     must(umount2(".", MNT_DETACH) == 0 && chdir("/") == 0, "leave the old root");
+    programs.look();
     attach("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
     attach("tmpfs", "/tmp", "tmpfs", 0, "mode=1777");
     attach("tmpfs", "/var/lib/scratchd", "tmpfs", 0, "mode=700,size=16m");
     attach("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777");
+    programs.show();
     attach("devpts", "/dev/pts", "devpts");
     attach("mqueue", "/dev/mqueue", "mqueue");
     attach("cgroup2", "/sys/fs/cgroup", "cgroup2");
@@ -115,7 +136,8 @@ int main() {
     std::getline(file, line);
     auto const modules = parameter(line, "modules");
     load_modules(modules, parameter(line, "load"));
-    enter_overlay(modules);
+    auto const init = parameter(line, "init");
+    enter_overlay(modules, kept_folder(init.substr(0, init.rfind('/'))));
     link_disks();
     loopback_up();
     sethostname("scratch-test", 12);
