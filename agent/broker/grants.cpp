@@ -59,9 +59,10 @@ task<result<>> grants::give(grant_request request, deadline until) {
         forget_unused(all);
         co_return filled;
     }
-    if (auto const before = jobs_.extract(request.job)) end(*before.mapped());
+    auto const before = jobs_.extract(request.job);
     made->servers = serve_(std::move(request.requests), std::move(request.agent), *made);
     jobs_.insert_or_assign(request.job, made);
+    if (before) end(*before.mapped());  // after it: what both have is not forgotten
     for (auto const& c : all) {
         log::info("credential.granted", {{"job", request.job}, {"user", request.user}, {"credential", c.name}});
         if (kept_young_.insert(c.name).second) co_await vault::run_apart(keep_young(c));
