@@ -124,6 +124,7 @@ task<result<>> grants::deliver(std::shared_ptr<grant> to, credential_config cred
         auto outlet = co_await root_.ask(question, until);
         if (!outlet) co_return std::unexpected(std::move(outlet).error());
         if (outlet->fds.size() != 1) co_return fail(errc::bad_request, "scratchd sent no descriptor");
+        if (!is_running(*to)) co_return result<>{};  // it ended while root was asked
         auto const bytes = std::string_view(reinterpret_cast<char const*>(text.bytes().data()), text.size());
         auto const written = write_all(outlet->fds.front().get(), bytes);
         if (!written) co_return written;

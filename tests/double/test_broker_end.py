@@ -1,5 +1,6 @@
 """The end of a job, and of the conversation with root: sockets closed within a second, nothing answered after it."""
 
+import shutil
 import socket
 import threading
 import unittest
@@ -82,6 +83,17 @@ class End(Case):
         waiting.join()
         self.assertEqual(outcome, [(GONE, [])])
         self.works(self.side, {"a": "value a"})
+
+    def test_granted_again_it_is_another_job_with_its_values(self):
+        """Root that was not told of a grant asks anew: the first one's sockets are closed, the second one's values are there."""
+        side = self.broker(config([secret("a")]))  # old enough for no renewal to help
+        first = side.grant("17", ["a"])
+        clients = self.connections(first)
+        shutil.rmtree(first.folder)
+        second = side.grant("17", ["a"], uid=1002, user="bob")
+        self.assert_closed(clients, timeout=1)
+        self.assertEqual((second.client().get("a"), second.read("a")), (b"value a", b"value a"))
+        self.assertEqual(len(self.azure.records.of("vault")), 1)
 
     def test_no_question_of_the_vault_after_the_end(self):
         job = self.side.grant("17", ["a"])

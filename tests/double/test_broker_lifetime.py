@@ -9,7 +9,7 @@ from job_client import Refused as JobRefused
 
 MAX_AGE, STALE = 1, 1  # s
 MARGIN = 0.5  # s, for two busy cores
-TABLE = {"max_age": f"{MAX_AGE}s", "stale": f"{STALE}s"}
+TABLE = {"max_age": f"{MAX_AGE}s", "stale": f"{STALE}s", "budget": "2s"}
 
 
 class Lifetime(Case):
@@ -58,7 +58,7 @@ class Lifetime(Case):
         ):  # fmt: skip
             with self.subTest(name):
                 self.setUp()
-                job = self.granted(**TABLE, budget="1s")
+                job = self.granted(**TABLE)
                 change()
                 began = time.monotonic()
                 self.assertLess(self.heard("withdraw", "a") - began, MAX_AGE + MARGIN)
