@@ -94,7 +94,7 @@ class Credentials(Scenario):
         for needle in ("[p]lanted-", "[P]RIVATE KEY"):
             found = node.sh(f"for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; tr '\\0' '\\n' < $p/cmdline; done 2>/dev/null | grep -c '{needle}' || true")
             self.assertEqual(found.out, "0\n")
-            self.assertEqual(node.sh(f"grep -rls '{needle}' /var/lib/scratchd /tmp /run/scratchd/status.json /run/scratchd-broker || true").out, "")
+            self.assertEqual(node.sh(f"grep -rls --exclude-dir=bin '{needle}' /var/lib/scratchd /tmp /run/scratchd/status.json /run/scratchd-broker || true").out, "")
             self.assertNotRegex(node.log() + node.broker.err.decode(), needle)
         worker.kill(9)
         node.end("17")
