@@ -67,6 +67,16 @@ class Full(Scenario):
         self.assertEqual(worker.wait(10).code, -9)
         self.assert_clean(node)
 
+    def test_one_of_several_jobs_ends_under_the_hardened_unit(self):
+        node = self.node(cls=FullNode, disks=1)
+        node.begin("17", "alice")
+        node.begin("18", "bob")
+        node.sh("mkdir -p /mnt/scratch/17/a/b; touch /mnt/scratch/17/a/b/c /mnt/scratch/18/kept")
+        self.assertEqual(node.end("17")["residue"]["files"], 4)
+        self.assertEqual(node.sh("ls /mnt/scratch; ls /mnt/scratch/18").out.split(), ["18", "kept"])
+        node.end("18")
+        self.assert_clean(node)
+
     def test_installing_it_touches_nothing(self):
         node = self.node(cls=FullNode, start=False, config="[workspace]\nhbi = true\n")
         node.sh("cp /mnt/product/etc/scratchd/scratchd.toml /etc/scratchd/ 2>/dev/null || true")
