@@ -43,11 +43,12 @@ exit_code run_broker(app_options const& options) {
     auto const time = vault::make_timing();
     auto const net = vault::make_net_transport({settings->broker.ca_file});
     if (!net) return give_up(net.error());
-    auto for_root = ipc::listen_at(options.runtime / "broker.sock", {.mode = 0600, .type = SOCK_SEQPACKET});
-    if (!for_root) return give_up(for_root.error());
     // Whoever connects must be root, which no mode keeps out; the mode keeps others from trying.
     auto for_units = ipc::listen_at(options.runtime / "credential.sock", {.mode = 0600});
     if (!for_units) return give_up(for_units.error());
+    // Last: who reaches it finds the other.
+    auto for_root = ipc::listen_at(options.runtime / "broker.sock", {.mode = 0600, .type = SOCK_SEQPACKET});
+    if (!for_root) return give_up(for_root.error());
 
     std::unique_ptr<conversation> talk;
     root_link root(loop, *std::move(for_root),

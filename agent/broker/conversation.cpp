@@ -14,7 +14,8 @@ constexpr auto or_die = [](std::exception_ptr problem) {
 };
 
 deadline limit_of(api::channel_message const& message, config const& settings) {
-    auto const given = std::chrono::milliseconds(message.budget_ms.value_or(0));
+    if (!message.budget_ms) return deadline::in(settings.broker.budget);
+    auto const given = std::chrono::milliseconds(*message.budget_ms);
     return deadline::in(std::clamp(given, std::chrono::milliseconds(100), settings.broker.budget));
 }
 

@@ -106,7 +106,7 @@ class Stampede(Case):
             try:
                 for version in versions[1:]:
                     self.vault.set("a", version)
-                    self.side.resync()
+                    self.assertNotIn("code", self.side.resync())
                     self.assertEqual(job.read("a"), version.encode())
                     self.assertEqual(job.client().get("a"), version.encode())
             finally:
