@@ -10,7 +10,7 @@ from channel import Refused, RootSide
 
 BIN = pathlib.Path(os.environ.get("SCRATCHD_BIN", pathlib.Path(__file__).parents[2] / "build/dev/bin"))
 # The codes of agent/base/error.hpp that a refusal may carry.
-TIMED_OUT, UNKNOWN, DENIED, GONE, FORMAT, INSECURE, UNREACHABLE_BROKER = 3, 90, 91, 92, 93, 94, 95
+TIMED_OUT, UNKNOWN, DENIED, GONE, FORMAT = 3, 90, 91, 92, 93
 MISSING, DISABLED, EXPIRED = 96, 97, 98
 VAULT_DENIED, THROTTLED, UNREACHABLE, UNTRUSTED, MALFORMED, IDENTITY = 100, 101, 102, 103, 104, 105
 

@@ -13,18 +13,14 @@ VALUES = {"a": "value a", "b": "value b"}
 
 
 class Connections(Case):
-    identities = ()
+    who = {"source": "imds"}
+    sources = None
 
     def setUp(self):
         super().setUp()
         for name, value in VALUES.items():
             self.vault.set(name, value)
-        self.side = self.broker(config([secret(n, identity=i["name"]) for n in VALUES for i in self.identities] or [secret(n) for n in VALUES], self.identities),
-                                {"app": self.secret()})  # fmt: skip
-
-    @staticmethod
-    def secret():
-        return "-"
+        self.side = self.broker(config([secret(name, identity="me") for name in VALUES], [{"name": "me", **self.who}]), self.sources)
 
 
 class Tls(Connections):
@@ -44,12 +40,9 @@ class TlsOfTheLogin(Connections):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.app = cls.azure.entra.register()
-        cls.password = cls.app.secret("the password of the application")
-        cls.identities = [{"name": "me", "source": "service-principal", "tenant": cls.azure.tenant, "client_id": cls.app.client_id, "secret_file": "app"}]
-
-    def secret(self):
-        return self.password
+        app = cls.azure.entra.register()
+        cls.sources = {"app": app.secret("the password of the application")}
+        cls.who = {"source": "service-principal", "tenant": cls.azure.tenant, "client_id": app.client_id, "secret_file": "app"}
 
     def test_a_login_that_is_not_proven_hears_nothing(self):
         for kind in BAD:

@@ -111,7 +111,6 @@ class Leaks(Case):
         self.side.revoke("17")
         units = unit_client.load(self.side.runtime / "credential.sock", UNIT, "other")  # refused: not for this unit
         self.assertEqual((units, {n for n, _ in self.in_memory()} - {"file"}), (b"", set()))  # "file" is kept for units for a second
-        self.azure.records.clear()
         self.wait_forgotten("file")
 
     def wait_forgotten(self, name, timeout=10):
@@ -133,7 +132,7 @@ class Leaks(Case):
             faults.without("attributes"), faults.wrong_type("attributes", value={"enabled": False}), faults.truncated, faults.reset,
             faults.wrong_type("contentType", value=PLANTED["other"] * 20), faults.wrong_type("attributes", value={"enabled": True, "exp": 1}),
             faults.redirect(f"https://vault.evil.example/{forms(PLANTED['other'])['url'].decode()}"), faults.wrong_type("id", value=PLANTED["other"]),
-            faults.status(403, body={"error": {"code": PLANTED["other"], "message": PLANTED["other"]}}), faults.challenge(f'Bearer realm="{PLANTED["other"][:13]}"'),
+            faults.status(403, body={"error": {"code": PLANTED["other"], "message": PLANTED["other"]}}),
             faults.raw(json.dumps({"value": PLANTED["other"]})[:-3].encode()),
         ):  # fmt: skip
             self.azure.heal()

@@ -1,9 +1,7 @@
 """systemd as it loads a credential: LoadCredential=NAME:/run/scratchd-broker/credential.sock."""
 
-import itertools
+import os
 import socket
-
-_numbers = itertools.count(1)
 
 
 def connect(path, unit, credential, blocking=True, address=None):
@@ -13,7 +11,7 @@ def connect(path, unit, credential, blocking=True, address=None):
         client.setblocking(blocking)
         if blocking:
             client.settimeout(20)
-        client.bind(address or f"\0{next(_numbers):x}/unit/{unit}/{credential}")
+        client.bind(address or f"\0{os.urandom(8).hex()}/unit/{unit}/{credential}")
         client.connect(str(path))
         return client
     except BaseException:
