@@ -66,7 +66,9 @@ class Bodies(Case):
                 self.azure.heal()
                 self.side.resync()  # no token is kept
                 planned = self.azure.fault(service, action, times=None, path=path)
-                refused = self.refused(self.side, "17", ["a", "b"], budget_ms=SHORT if code == UNREACHABLE else 20000)
+                # Without a path both would fail, and the second may still be under way when the first has refused all.
+                names = ["a", "b"] if path or service != "vault" else ["a"]
+                refused = self.refused(self.side, "17", names, budget_ms=SHORT if code == UNREACHABLE else 20000)
                 self.assertEqual(refused.code, code, refused)
                 self.assertGreaterEqual(planned.used, 1)
                 self.assertNotIn("evil", refused.what)
